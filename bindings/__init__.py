@@ -1,0 +1,1 @@
+"""lrcore schedules inside the frameworks: one module a framework, each needs only its own."""
