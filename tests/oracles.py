@@ -1,0 +1,349 @@
+"""Slow twins of the engine: the formulas of the documentation, at 200 bits, with no cleverness.
+
+`oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and nothing else,
+so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the contract of the numbers lets
+the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a curve, and for a composite what
+follows from its parts when each product and each sum is rounded once.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import singledispatch
+from itertools import pairwise
+
+import mpmath
+
+import lrcore
+
+EXACT = mpmath.mp.clone()
+EXACT.prec = 200
+mpf = EXACT.mpf
+
+ULPS_OF_LARGER_END = 2
+ULPS_OF_VALUE = 8
+
+
+# --- units of error ------------------------------------------------------------------------------------------------
+
+
+def ulp(value):
+    """The distance between neighbouring floats at `value`."""
+    return math.ulp(float(value))
+
+
+def ulps_between(got, exact):
+    """How far a float lies from a real number, in ulps of that number."""
+    return float(abs(mpf(got) - exact) / ulp(exact))
+
+
+# --- one function a curve: the real number at step t -----------------------------------------------------------------
+
+
+def blend(init, end, weight):
+    """`weight` of the initial value and the rest of the end value."""
+    return weight * mpf(init) + (1 - weight) * mpf(end)
+
+
+def linear(init, end, steps, t):
+    return mpf(end) if t >= steps else blend(init, end, 1 - mpf(t) / steps)
+
+
+def cosine(init, end, steps, t):
+    return mpf(end) if t >= steps else blend(init, end, (1 + EXACT.cos(EXACT.pi * t / steps)) / 2)
+
+
+def polynomial(init, end, steps, power, t):
+    return mpf(end) if t >= steps else blend(init, end, (1 - mpf(t) / steps) ** mpf(power))
+
+
+def exponential(init, end, steps, t):
+    return mpf(end) if t >= steps else mpf(init) * (mpf(end) / mpf(init)) ** (mpf(t) / steps)
+
+
+def exponential_decay(init, rate, decay_steps, t):
+    return mpf(init) * mpf(rate) ** (t / real(decay_steps))
+
+
+def natural_exp_decay(init, rate, decay_steps, t):
+    return mpf(init) * EXACT.exp(-mpf(rate) * t / real(decay_steps))
+
+
+def inverse_time_decay(init, rate, decay_steps, t):
+    return mpf(init) / (1 + mpf(rate) * t / real(decay_steps))
+
+
+def inverse_sqrt(init, steps, t):
+    return mpf(init) if t <= steps else mpf(init) * EXACT.sqrt(mpf(steps) / t)
+
+
+def real(number):
+    """A float, int or Fraction as a 200-bit number."""
+    exact = Fraction(number)
+    return mpf(exact.numerator) / exact.denominator
+
+
+# --- whole numbers of updates ------------------------------------------------------------------------------------------
+
+
+def as_written(number):
+    """The decimal that the user wrote: 1.1 is eleven tenths, not the float beside it."""
+    return Fraction(repr(number))
+
+
+def round_half_up(number):
+    return math.floor(number + Fraction(1, 2))
+
+
+def restart_step(period, period_mult, k):
+    """The update at which cycle k begins: period + period*m + ... + period*m**(k-1)."""
+    m = as_written(period_mult)
+    if m == 1:
+        return period * k
+    return round_half_up(period * (m**k - 1) / (m - 1))
+
+
+def steps_stretched(steps, scale):
+    """The steps of a stretched curve: rounded, and never none."""
+    return max(1, round_half_up(steps * scale))
+
+
+def last_multiple(every, scale, t):
+    """The last j whose beginning, round_half_up(j*every*scale), is not after t.
+
+    `floor(x + 1/2) <= t` says `x < t + 1/2`, so j is the last whole number below `(t + 1/2) / (every*scale)`.
+    """
+    return math.ceil((t + Fraction(1, 2)) / (every * scale)) - 1
+
+
+# --- values with what the engine may miss them by ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A real number and how far from it the engine may be."""
+
+    value: mpmath.mpf
+    slack: mpmath.mpf
+
+    def __mul__(self, other):
+        value = self.value * other.value
+        spread = abs(self.value) * other.slack + abs(other.value) * self.slack + self.slack * other.slack
+        return Estimate(value, spread + ulp(value))
+
+    def __add__(self, other):
+        value = self.value + other.value
+        size = abs(self.value) + abs(other.value)
+        return Estimate(value, self.slack + other.slack + ulp(size))
+
+
+def exactly(value):
+    return Estimate(mpf(value), mpf(0))
+
+
+def within_ulps(value):
+    return Estimate(value, mpf(ULPS_OF_VALUE * ulp(value)))
+
+
+def between_ends(init, end, steps, t, value):
+    """The contract of a curve between two values: exact at both ends; relative accuracy when they have one sign."""
+    if t == 0 or t >= steps:
+        return exactly(value)
+    slack = ULPS_OF_LARGER_END * ulp(max(abs(init), abs(end)))
+    if init * mpf(end) >= 0:
+        slack = min(slack, ULPS_OF_VALUE * ulp(value))
+    return Estimate(value, mpf(slack))
+
+
+# --- dispatch on the class of the schedule -----------------------------------------------------------------------------
+
+
+def oracle(schedule, step):
+    """The exact value of `schedule` at `step`, a whole number of updates."""
+    return estimate(schedule, int(step), Fraction(1)).value
+
+
+def tolerance(schedule, step):
+    """How far the engine's value at `step` may lie from the exact one."""
+    return estimate(schedule, int(step), Fraction(1)).slack
+
+
+@singledispatch
+def estimate(schedule, t, scale):
+    """The value at update t of `schedule` with every duration in it multiplied by `scale`."""
+    raise TypeError(f"no oracle for {type(schedule).__name__}")
+
+
+@estimate.register
+def _(schedule: lrcore.Constant, t, scale):
+    return exactly(schedule.value)
+
+
+@estimate.register
+def _(schedule: lrcore.Linear, t, scale):
+    init, end, steps = schedule.init_value, schedule.end_value, steps_stretched(schedule.steps, scale)
+    return between_ends(init, end, steps, t, linear(init, end, steps, t))
+
+
+@estimate.register
+def _(schedule: lrcore.Cosine, t, scale):
+    init, end, steps = schedule.init_value, schedule.end_value, steps_stretched(schedule.steps, scale)
+    return between_ends(init, end, steps, t, cosine(init, end, steps, t))
+
+
+@estimate.register
+def _(schedule: lrcore.Polynomial, t, scale):
+    init, end, steps = schedule.init_value, schedule.end_value, steps_stretched(schedule.steps, scale)
+    return between_ends(init, end, steps, t, polynomial(init, end, steps, schedule.power, t))
+
+
+@estimate.register
+def _(schedule: lrcore.Exponential, t, scale):
+    init, end, steps = schedule.init_value, schedule.end_value, steps_stretched(schedule.steps, scale)
+    return between_ends(init, end, steps, t, exponential(init, end, steps, t))
+
+
+@estimate.register
+def _(schedule: lrcore.ExponentialDecay, t, scale):
+    return within_ulps(
+        exponential_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
+    )
+
+
+@estimate.register
+def _(schedule: lrcore.NaturalExpDecay, t, scale):
+    return within_ulps(
+        natural_exp_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
+    )
+
+
+@estimate.register
+def _(schedule: lrcore.InverseTimeDecay, t, scale):
+    return within_ulps(
+        inverse_time_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
+    )
+
+
+@estimate.register
+def _(schedule: lrcore.InverseSqrt, t, scale):
+    steps = steps_stretched(schedule.steps, scale)
+    value = inverse_sqrt(schedule.init_value, steps, t)
+    return exactly(value) if t <= steps else within_ulps(value)
+
+
+@estimate.register
+def _(schedule: lrcore.Piecewise, t, scale):
+    boundaries = [round_half_up(boundary * scale) for boundary in schedule.boundaries]
+    passed = [t >= b if schedule.side == "right" else t > b for b in boundaries]
+    return exactly(schedule.values[sum(passed)])
+
+
+@estimate.register
+def _(schedule: lrcore.Interpolate, t, scale):
+    points = [(round_half_up(step * scale), value) for step, value in schedule.points]
+    if t < points[0][0]:
+        return exactly(points[0][1])
+    curve = {"linear": linear, "cosine": cosine, "exponential": exponential}[schedule.curve]
+    for (begin, init), (after, end) in pairwise(points):
+        if begin <= t < after:
+            steps = after - begin
+            return between_ends(init, end, steps, t - begin, curve(init, end, steps, t - begin))
+    return exactly(points[-1][1])
+
+
+@estimate.register
+def _(schedule: lrcore.Table, t, scale):
+    return exactly(float(schedule.values[min(last_multiple(1, scale, t), len(schedule.values) - 1)]))
+
+
+@estimate.register
+def _(schedule: lrcore.Sequence, t, scale):
+    begin = 0
+    for part, steps in schedule.parts[:-1]:
+        here, after = round_half_up(begin * scale), round_half_up((begin + steps) * scale)
+        if t < after:
+            return estimate(part, t - here, Fraction(after - here, steps))
+        begin += steps
+    return estimate(schedule.parts[-1], t - round_half_up(begin * scale), scale)
+
+
+@estimate.register
+def _(schedule: lrcore.Cycle, t, scale):
+    span = schedule.period * (2 if schedule.mirror else 1)
+
+    def begins(k):
+        return round_half_up(restart_step(span, schedule.period_mult, k) * scale)
+
+    k = last_that_begins(begins, t)
+    if schedule.count is not None and k >= schedule.count:
+        k = schedule.count - 1
+        t = begins(k + 1)
+    length, t = begins(k + 1) - begins(k), t - begins(k)
+    if schedule.mirror:
+        t = min(t, length - t)
+    inner = estimate(schedule.schedule, t, Fraction(length, span))
+    return inner if schedule.value_mult == 1 or k == 0 else inner * to_the_power(schedule.value_mult, k)
+
+
+def last_that_begins(begins, t):
+    """The last k with `begins(k) <= t`, by bisection."""
+    beyond = 1
+    while begins(beyond) <= t:
+        beyond *= 2
+    low = 0
+    while beyond - low > 1:
+        middle = (low + beyond) // 2
+        if begins(middle) <= t:
+            low = middle
+        else:
+            beyond = middle
+    return low
+
+
+def to_the_power(base, k):
+    value = mpf(base) ** k
+    return exactly(value) if mpf(float(value)) == value else within_ulps(value)
+
+
+@estimate.register
+def _(schedule: lrcore.Product, t, scale):
+    product = exactly(1)
+    for factor in schedule.factors:
+        product = product * estimate(factor, t, scale)
+    return product
+
+
+@estimate.register
+def _(schedule: lrcore.Sum, t, scale):
+    total = exactly(0)
+    for term in schedule.terms:
+        total = total + estimate(term, t, scale)
+    return total
+
+
+@estimate.register
+def _(schedule: lrcore.Scale, t, scale):
+    return exactly(schedule.factor) * estimate(schedule.schedule, t, scale)
+
+
+@estimate.register
+def _(schedule: lrcore.Clip, t, scale):
+    inner = estimate(schedule.schedule, t, scale)
+    return Estimate(max(mpf(schedule.min), min(mpf(schedule.max), inner.value)), inner.slack)
+
+
+@estimate.register
+def _(schedule: lrcore.Staircase, t, scale):
+    stair = last_multiple(schedule.every, scale, t)
+    return estimate(schedule.schedule, round_half_up(stair * schedule.every * scale), scale)
+
+
+@estimate.register
+def _(schedule: lrcore.Shift, t, scale):
+    distance = round_half_up(abs(schedule.n) * scale)
+    return estimate(schedule.schedule, max(0, t + distance if schedule.n > 0 else t - distance), scale)
+
+
+@estimate.register
+def _(schedule: lrcore.Stretch, t, scale):
+    return estimate(schedule.schedule, t, scale * as_written(schedule.factor))
