@@ -45,7 +45,7 @@ sanitize: $(VENV)/.lrcore $(VENV)/.test  ## the engine's tests under AddressSani
 	LRCORE_SANITIZE=1 $(PIP) install --no-index --no-build-isolation --no-deps --target $(SANITIZED) .
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	PYTHONPATH=$(SANITIZED) $(BIN)/pytest tests/engine
+	PYTHONPATH=$(SANITIZED) $(BIN)/pytest --capture=sys tests/engine
 
 portable:  ## the same bits on another architecture, by cross-compiling and emulating
 	bash tests/portable/run

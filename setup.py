@@ -8,6 +8,7 @@ Three environment variables build variants of it, which the tests compare with e
 """
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -15,11 +16,11 @@ from setuptools.command.build_ext import build_ext
 
 SANITIZE = os.environ.get("LRCORE_SANITIZE") == "1"
 MARCH = os.environ.get("LRCORE_MARCH", "")
-# The clones' resolvers run before the sanitizer's runtime is up, and a fixed architecture leaves nothing to choose.
+# The clones' resolvers run before the sanitizer's runtime is up; a fixed architecture leaves nothing to choose.
 NO_FMV = SANITIZE or bool(MARCH) or os.environ.get("LRCORE_NO_FMV") == "1"
 
-# One result on every machine: no contraction into FMA. What is left only lets the compiler vectorise (no kernel
-# reads errno or the floating-point flags), and -g0 undoes the -g that many interpreters put into CFLAGS.
+# One result on every machine: no contraction into FMA. What is left only lets the compiler vectorise (no
+# kernel reads errno or the floating-point flags), and -g0 undoes the -g that many interpreters put into CFLAGS.
 UNIX_FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-g0"]
 MSVC_FLAGS = ["/O2", "/fp:precise"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -35,11 +36,13 @@ class BuildEngine(build_ext):
     """Chooses the flags once the compiler is known."""
 
     def build_extensions(self) -> None:
+        """Build each extension with the flags of this compiler."""
         for extension in self.extensions:
             self.add_flags(extension)
         super().build_extensions()
 
     def add_flags(self, extension: Extension) -> None:
+        """Append, never replace: of two contradicting flags the compiler takes the last."""
         if self.compiler.compiler_type == "msvc":
             extension.extra_compile_args += MSVC_FLAGS
             return
@@ -54,7 +57,7 @@ class BuildEngine(build_ext):
 engine = Extension(
     "lrcore._engine",
     sources=["lrcore/_engine.pyx"],
-    depends=["lrcore/_kernels.h", "lrcore/_program.h", "setup.py"],
+    depends=["setup.py", *map(str, Path("lrcore").glob("*.h"))],
     include_dirs=["lrcore"],
     define_macros=[("LRCORE_NO_FMV", "1")] if NO_FMV else [],
 )
