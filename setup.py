@@ -16,11 +16,11 @@ from setuptools.command.build_ext import build_ext
 
 SANITIZE = os.environ.get("LRCORE_SANITIZE") == "1"
 MARCH = os.environ.get("LRCORE_MARCH", "")
-# The clones' resolvers run before the sanitizer's runtime is up; a fixed architecture leaves nothing to choose.
+# The clones' resolvers run before the sanitizer's runtime is up; a fixed architecture leaves no choice.
 NO_FMV = SANITIZE or bool(MARCH) or os.environ.get("LRCORE_NO_FMV") == "1"
 
-# One result on every machine: no contraction into FMA. What is left only lets the compiler vectorise (no
-# kernel reads errno or the floating-point flags), and -g0 undoes the -g that many interpreters put into CFLAGS.
+# One result on every machine: no contraction into FMA. The next two only let the compiler vectorise (no
+# kernel reads errno or the floating-point flags); -g0 undoes the -g of many interpreters' CFLAGS.
 UNIX_FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-g0"]
 MSVC_FLAGS = ["/O2", "/fp:precise"]
 SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
