@@ -1,8 +1,8 @@
 """The one table of cases: schedules with values worked out by hand.
 
-A hand value that is a float is exact: the formula has that value and a float holds it. One that is text is a real
-number in decimals, and the schedule must give the nearest float or a neighbour of it. The name of a case begins with the
-class or the recipe that it is about; test_curves.py fails when a public one has no case.
+A hand value that is a float is exact: the formula has that value and a float holds it. One that is text is a
+real number in decimals, and the schedule must give the nearest float or a neighbour of it. The name of a case
+begins with the class or the recipe that it is about; test_curves.py fails when a public one has no case.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import lrcore as lr
 
 @dataclass(frozen=True)
 class Case:
-    """A schedule, what it is at some steps, where something happens in it, and after how many steps it holds."""
+    """A schedule, its values at some steps, where something happens in it, and when it begins to hold."""
 
     name: str
     schedule: Callable[[], lr.Schedule]
@@ -57,12 +57,25 @@ CURVES = [
     ),
     Case("Linear: one step", lambda: lr.Linear(0.3, 0.7, 1), ((0, 0.3), (1, 0.7), (2, 0.7)), (1,), 1),
     Case("Linear: level", lambda: lr.Linear(0.1, 0.1, 7), ((0, 0.1), (3, 0.1), (6, 0.1), (7, 0.1)), (7,), 7),
-    Case("Linear: through zero", lambda: lr.Linear(-1.0, 1.0, 4), ((0, -1.0), (1, -0.5), (2, 0.0), (4, 1.0)), (4,), 4),
+    Case(
+        "Linear: through zero",
+        lambda: lr.Linear(-1.0, 1.0, 4),
+        ((0, -1.0), (1, -0.5), (2, 0.0), (4, 1.0)),
+        (4,),
+        4,
+    ),
     # t / 2**40: longer than float32 or int32 can count
     Case(
         "Linear: a trillion steps",
         lambda: lr.Linear(0.0, 1.0, 2**40),
-        ((0, 0.0), (1, 2.0**-40), (2**31, 2.0**-9), (2**39 + 1, 0.5 + 2.0**-40), (2**40 - 1, 1 - 2.0**-40), (2**40, 1.0)),
+        (
+            (0, 0.0),
+            (1, 2.0**-40),
+            (2**31, 2.0**-9),
+            (2**39 + 1, 0.5 + 2.0**-40),
+            (2**40 - 1, 1 - 2.0**-40),
+            (2**40, 1.0),
+        ),
         (2**31, 2**32, 2**40),
         2**40,
     ),
@@ -70,7 +83,14 @@ CURVES = [
     Case(
         "Cosine: one to nothing",
         lambda: lr.Cosine(1.0, 0.0, 4),
-        ((0, 1.0), (1, "0.8535533905932737622004"), (2, 0.5), (3, "0.1464466094067262377996"), (4, 0.0), (FAR, 0.0)),
+        (
+            (0, 1.0),
+            (1, "0.8535533905932737622004"),
+            (2, 0.5),
+            (3, "0.1464466094067262377996"),
+            (4, 0.0),
+            (FAR, 0.0),
+        ),
         (4,),
         4,
     ),
@@ -150,9 +170,17 @@ CURVES = [
         2,
     ),
     # (1/16)**0.25
-    Case("Polynomial: fourth root", lambda: lr.Polynomial(1.0, 0.0, 16, 0.25), ((0, 1.0), (15, "0.5"), (16, 0.0)), (16,), 16),
+    Case(
+        "Polynomial: fourth root",
+        lambda: lr.Polynomial(1.0, 0.0, 16, 0.25),
+        ((0, 1.0), (15, "0.5"), (16, 0.0)),
+        (16,),
+        16,
+    ),
     Case("Polynomial: one step", lambda: lr.Polynomial(0.3, 0.7, 1, 0.9), ((0, 0.3), (1, 0.7)), (1,), 1),
-    Case("Polynomial: level", lambda: lr.Polynomial(0.1, 0.1, 5, 0.9), ((0, 0.1), (2, 0.1), (5, 0.1)), (5,), 5),
+    Case(
+        "Polynomial: level", lambda: lr.Polynomial(0.1, 0.1, 5, 0.9), ((0, 0.1), (2, 0.1), (5, 0.1)), (5,), 5
+    ),
     # 16 -> 1 in 4: a half each step
     Case(
         "Exponential: halving",
@@ -169,7 +197,13 @@ CURVES = [
         (100,),
         100,
     ),
-    Case("Exponential: below zero", lambda: lr.Exponential(-1.0, -4.0, 2), ((0, -1.0), (1, -2.0), (2, -4.0)), (2,), 2),
+    Case(
+        "Exponential: below zero",
+        lambda: lr.Exponential(-1.0, -4.0, 2),
+        ((0, -1.0), (1, -2.0), (2, -4.0)),
+        (2,),
+        2,
+    ),
     Case("Exponential: one step", lambda: lr.Exponential(0.3, 0.7, 1), ((0, 0.3), (1, 0.7)), (1,), 1),
     Case("Exponential: level", lambda: lr.Exponential(0.1, 0.1, 6), ((0, 0.1), (3, 0.1), (6, 0.1)), (6,), 6),
     # 0.5 * 0.5**(t/10); 0.5**1.5 = 0.35355339059327376
@@ -217,7 +251,15 @@ CURVES = [
     Case(
         "InverseSqrt: after four",
         lambda: lr.InverseSqrt(1.0, 4),
-        ((0, 1.0), (3, 1.0), (4, 1.0), (16, 0.5), (12, "0.5773502691896257645091"), (64, 0.25), (2**52, 2.0**-25)),
+        (
+            (0, 1.0),
+            (3, 1.0),
+            (4, 1.0),
+            (16, 0.5),
+            (12, "0.5773502691896257645091"),
+            (64, 0.25),
+            (2**52, 2.0**-25),
+        ),
         (4, 16),
     ),
     Case("InverseSqrt: one step", lambda: lr.InverseSqrt(0.5, 1), ((0, 0.5), (1, 0.5), (4, 0.25)), (1,)),
@@ -237,7 +279,13 @@ CURVES = [
         (5, 10, 15),
         16,
     ),
-    Case("Piecewise: after the first step", lambda: lr.Piecewise([1], [1.0, 0.5]), ((0, 1.0), (1, 0.5)), (1,), 1),
+    Case(
+        "Piecewise: after the first step",
+        lambda: lr.Piecewise([1], [1.0, 0.5]),
+        ((0, 1.0), (1, 0.5)),
+        (1,),
+        1,
+    ),
     # 1 -> 3 over 2..6, 3 -> 0 over 6..10
     Case(
         "Interpolate: linear",
@@ -249,7 +297,15 @@ CURVES = [
     Case(
         "Interpolate: cosine",
         lambda: lr.Interpolate([(0, 0.0), (2, 1.0), (6, 0.0)], curve="cosine"),
-        ((0, 0.0), (1, 0.5), (2, 1.0), (3, "0.8535533905932737622004"), (4, 0.5), (5, "0.1464466094067262377996"), (6, 0.0)),
+        (
+            (0, 0.0),
+            (1, 0.5),
+            (2, 1.0),
+            (3, "0.8535533905932737622004"),
+            (4, 0.5),
+            (5, "0.1464466094067262377996"),
+            (6, 0.0),
+        ),
         (2, 6),
         6,
     ),
@@ -261,7 +317,13 @@ CURVES = [
         (1, 5, 7),
         7,
     ),
-    Case("Table: three values", lambda: lr.Table([0.1, 0.2, 0.4]), ((0, 0.1), (1, 0.2), (2, 0.4), (3, 0.4), (FAR, 0.4)), (1, 2), 3),
+    Case(
+        "Table: three values",
+        lambda: lr.Table([0.1, 0.2, 0.4]),
+        ((0, 0.1), (1, 0.2), (2, 0.4), (3, 0.4), (FAR, 0.4)),
+        (1, 2),
+        3,
+    ),
     Case("Table: one value", lambda: lr.Table([0.1]), ((0, 0.1), (1, 0.1), (FAR, 0.1)), (), 1),
 ]
 
@@ -321,7 +383,17 @@ COMBINATORS = [
     Case(
         "Cycle: doubling",
         lambda: lr.Cycle(lr.Linear(1.0, 0.0, 4), 4, period_mult=2),
-        ((3, 0.25), (4, 1.0), (5, 0.875), (11, 0.125), (12, 1.0), (13, 0.9375), (27, 0.0625), (28, 1.0), (4 * (2**50 - 1), 1.0)),
+        (
+            (3, 0.25),
+            (4, 1.0),
+            (5, 0.875),
+            (11, 0.125),
+            (12, 1.0),
+            (13, 0.9375),
+            (27, 0.0625),
+            (28, 1.0),
+            (4 * (2**50 - 1), 1.0),
+        ),
         (4, 12, 28, 60),
     ),
     # 4*(3**k - 1)/2: 0, 4, 16, 52; 35/36 one step after 16
@@ -335,7 +407,16 @@ COMBINATORS = [
     Case(
         "Cycle: half as long again",
         lambda: lr.Cycle(lr.Linear(1.0, 0.0, 4), 4, period_mult=1.5),
-        ((4, 1.0), (7, 0.5), (9, "0.1666666666666666666667"), (10, 1.0), (19, 1.0), (26, 0.5), (32, "0.0714285714285714285714"), (33, 1.0)),
+        (
+            (4, 1.0),
+            (7, 0.5),
+            (9, "0.1666666666666666666667"),
+            (10, 1.0),
+            (19, 1.0),
+            (26, 0.5),
+            (32, "0.0714285714285714285714"),
+            (33, 1.0),
+        ),
         (4, 10, 19, 33),
     ),
     # 100*(1.1**k - 1): 0, 10, 21, 33.1, 46.41, 61.051
@@ -396,9 +477,24 @@ COMBINATORS = [
             lr.Sequence([(lr.Linear(0.0, 1.0, 2), 2), lr.Cycle(lr.Linear(1.0, 0.5, 2), 2)]), 6, period_mult=2
         ),
         (
-            (0, 0.0), (1, 0.5), (2, 1.0), (3, 0.75), (4, 1.0), (5, 0.75),
-            (6, 0.0), (7, 0.25), (8, 0.5), (10, 1.0), (11, 0.875), (12, 0.75), (14, 1.0), (16, 0.75),
-            (18, 0.0), (20, 0.25), (26, 1.0), (42, 0.0),
+            (0, 0.0),
+            (1, 0.5),
+            (2, 1.0),
+            (3, 0.75),
+            (4, 1.0),
+            (5, 0.75),
+            (6, 0.0),
+            (7, 0.25),
+            (8, 0.5),
+            (10, 1.0),
+            (11, 0.875),
+            (12, 0.75),
+            (14, 1.0),
+            (16, 0.75),
+            (18, 0.0),
+            (20, 0.25),
+            (26, 1.0),
+            (42, 0.0),
         ),
         (2, 4, 6, 10, 14, 18, 26, 34, 42),
     ),
@@ -432,7 +528,9 @@ COMBINATORS = [
         2,
     ),
     Case("Scale: half", lambda: 0.5 * lr.Linear(1.0, 0.0, 4), ((0, 0.5), (1, 0.375), (4, 0.0)), (4,), 4),
-    Case("Scale: by one", lambda: 1.0 * lr.Cosine(0.1, 0.0, 10), ((0, 0.1), (5, "0.05"), (10, 0.0)), (10,), 10),
+    Case(
+        "Scale: by one", lambda: 1.0 * lr.Cosine(0.1, 0.0, 10), ((0, 0.1), (5, "0.05"), (10, 0.0)), (10,), 10
+    ),
     Case(
         "Clip: both sides",
         lambda: lr.Linear(0.0, 1.0, 8).clip(0.25, 0.75),
@@ -463,7 +561,13 @@ COMBINATORS = [
         8,
     ),
     # a schedule entered late
-    Case("Shift: ahead", lambda: lr.Linear(1.0, 0.0, 8).shift(2), ((0, 0.75), (1, 0.625), (6, 0.0), (7, 0.0)), (6,), 6),
+    Case(
+        "Shift: ahead",
+        lambda: lr.Linear(1.0, 0.0, 8).shift(2),
+        ((0, 0.75), (1, 0.625), (6, 0.0), (7, 0.0)),
+        (6,),
+        6,
+    ),
     # the first value held for three more steps
     Case(
         "Shift: back",
@@ -472,8 +576,20 @@ COMBINATORS = [
         (3, 7),
         7,
     ),
-    Case("Shift: past the end", lambda: lr.Linear(1.0, 0.5, 4).shift(9), ((0, 0.5), (1, 0.5), (FAR, 0.5)), (), 0),
-    Case("Stretch: twice", lambda: lr.Linear(0.0, 1.0, 4).stretch(2), ((0, 0.0), (1, 0.125), (4, 0.5), (8, 1.0)), (8,), 8),
+    Case(
+        "Shift: past the end",
+        lambda: lr.Linear(1.0, 0.5, 4).shift(9),
+        ((0, 0.5), (1, 0.5), (FAR, 0.5)),
+        (),
+        0,
+    ),
+    Case(
+        "Stretch: twice",
+        lambda: lr.Linear(0.0, 1.0, 4).stretch(2),
+        ((0, 0.0), (1, 0.125), (4, 0.5), (8, 1.0)),
+        (8,),
+        8,
+    ),
     # 1*1.5 and 3*1.5 round up to 2 and 5
     Case(
         "Stretch: boundaries round half up",
@@ -485,7 +601,9 @@ COMBINATORS = [
     # 3 and 6 become 4.5 and 9: spans of 5 and 4
     Case(
         "Stretch: parts fill their new spans",
-        lambda: lr.Stretch(lr.Sequence([(lr.Linear(0.0, 1.0, 3), 3), (lr.Linear(1.0, 0.0, 3), 3), lr.Constant(7.0)]), 1.5),
+        lambda: lr.Stretch(
+            lr.Sequence([(lr.Linear(0.0, 1.0, 3), 3), (lr.Linear(1.0, 0.0, 3), 3), lr.Constant(7.0)]), 1.5
+        ),
         ((0, 0.0), (1, "0.2"), (4, "0.8"), (5, 1.0), (6, 0.75), (7, 0.5), (8, 0.25), (9, 7.0)),
         (5, 9),
         9,
@@ -507,7 +625,13 @@ COMBINATORS = [
         6,
     ),
     # a half step is still one step
-    Case("Stretch: never to nothing", lambda: lr.Stretch(lr.Linear(0.0, 1.0, 1), 0.25), ((0, 0.0), (1, 1.0)), (1,), 1),
+    Case(
+        "Stretch: never to nothing",
+        lambda: lr.Stretch(lr.Linear(0.0, 1.0, 1), 0.25),
+        ((0, 0.0), (1, 1.0)),
+        (1,),
+        1,
+    ),
     # decay_steps 1 -> 1.5, not rounded: 0.5**(3/1.5)
     Case(
         "Stretch: an unbounded decay",
@@ -529,14 +653,29 @@ RECIPES = [
     Case(
         "cyclic_polynomial: of article A",
         lambda: lr.cyclic_polynomial(0.001, 0.00001, 10, 0.5),
-        ((0, 0.001), (1, "0.000949196465070008661604"), (5, "0.000710035713374682049157"), (10, 0.001), (20, 0.001)),
+        (
+            (0, 0.001),
+            (1, "0.000949196465070008661604"),
+            (5, "0.000710035713374682049157"),
+            (10, 0.001),
+            (20, 0.001),
+        ),
         (10, 20),
     ),
     # (1 + cos(pi*t/4))/2, then the same over 8
     Case(
         "sgdr: doubling",
         lambda: lr.sgdr(1.0, 0.0, 4, period_mult=2),
-        ((0, 1.0), (2, 0.5), (4, 1.0), (6, "0.8535533905932737622004"), (8, 0.5), (12, 1.0), (20, 0.5), (28, 1.0)),
+        (
+            (0, 1.0),
+            (2, 0.5),
+            (4, 1.0),
+            (6, "0.8535533905932737622004"),
+            (8, 0.5),
+            (12, 1.0),
+            (20, 0.5),
+            (28, 1.0),
+        ),
         (4, 12, 28),
     ),
     Case(

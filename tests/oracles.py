@@ -1,9 +1,9 @@
 """Slow twins of the engine: the formulas of the documentation, at 200 bits, with no cleverness.
 
-`oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and nothing else,
-so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the contract of the numbers lets
-the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a curve, and for a composite what
-follows from its parts when each product and each sum is rounded once.
+`oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and nothing
+else, so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the contract of the
+numbers lets the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a curve, and for a
+composite what follows from its parts when each product and each sum is rounded once.
 """
 
 import math
@@ -24,7 +24,7 @@ ULPS_OF_LARGER_END = 2
 ULPS_OF_VALUE = 8
 
 
-# --- units of error ------------------------------------------------------------------------------------------------
+# --- units of error
 
 
 def ulp(value):
@@ -37,7 +37,7 @@ def ulps_between(got, exact):
     return float(abs(mpf(got) - exact) / ulp(exact))
 
 
-# --- one function a curve: the real number at step t -----------------------------------------------------------------
+# --- one function a curve: the real number at step t
 
 
 def blend(init, end, weight):
@@ -83,7 +83,7 @@ def real(number):
     return mpf(exact.numerator) / exact.denominator
 
 
-# --- whole numbers of updates ------------------------------------------------------------------------------------------
+# --- whole numbers of updates
 
 
 def as_written(number):
@@ -116,7 +116,7 @@ def last_multiple(every, scale, t):
     return math.ceil((t + Fraction(1, 2)) / (every * scale)) - 1
 
 
-# --- values with what the engine may miss them by ------------------------------------------------------------------------
+# --- values with what the engine may miss them by
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def within_ulps(value):
 
 
 def between_ends(init, end, steps, t, value):
-    """The contract of a curve between two values: exact at both ends; relative accuracy when they have one sign."""
+    """The contract of a curve: exact at both ends, and relative accuracy when they have one sign."""
     if t == 0 or t >= steps:
         return exactly(value)
     slack = ULPS_OF_LARGER_END * ulp(max(abs(init), abs(end)))
@@ -155,7 +155,7 @@ def between_ends(init, end, steps, t, value):
     return Estimate(value, mpf(slack))
 
 
-# --- dispatch on the class of the schedule -----------------------------------------------------------------------------
+# --- dispatch on the class of the schedule
 
 
 def oracle(schedule, step):
@@ -175,7 +175,7 @@ def estimate(schedule, t, scale):
 
 
 @estimate.register
-def _(schedule: lrcore.Constant, t, scale):
+def _(schedule: lrcore.Constant, _t, _scale):
     return exactly(schedule.value)
 
 
@@ -220,7 +220,9 @@ def _(schedule: lrcore.NaturalExpDecay, t, scale):
 @estimate.register
 def _(schedule: lrcore.InverseTimeDecay, t, scale):
     return within_ulps(
-        inverse_time_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
+        inverse_time_decay(
+            schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t
+        )
     )
 
 

@@ -81,11 +81,11 @@ def sequences(draw, inner):
 
 
 @st.composite
-def cycles(draw, inner, period_mults=st.sampled_from([1, 2, 3, 1.5, 1.1])):
+def cycles(draw, inner):
     return lr.Cycle(
         draw(inner),
         draw(durations),
-        period_mult=draw(period_mults),
+        period_mult=draw(st.sampled_from([1, 2, 3, 1.5, 1.1])),
         value_mult=draw(st.sampled_from([1.0, 0.5, 0.9])),
         mirror=draw(st.booleans()),
         count=draw(st.one_of(st.none(), st.integers(1, 4))),

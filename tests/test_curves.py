@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
+
+import lrcore
 from cases import CASES
 from oracles import oracle, tolerance
 from steps import LARGEST_STEP, nasty_arrays, nasty_steps
-
-import lrcore
 
 WINDOW = 64
 
@@ -95,7 +95,8 @@ def test_a_float32_table_is_rounded_once(case):
     schedule = case.schedule()
     for start in (0, 7, 2**31 - 5):
         assert_same_bits(
-            schedule.table(2000, start=start, dtype="float32"), schedule.table(2000, start=start).astype(np.float32)
+            schedule.table(2000, start=start, dtype="float32"),
+            schedule.table(2000, start=start).astype(np.float32),
         )
 
 
@@ -148,7 +149,9 @@ def public_subjects():
     """Every public schedule class and every recipe: what the table of cases has to speak of."""
     for name in lrcore.__all__:
         thing = getattr(lrcore, name)
-        is_class = inspect.isclass(thing) and issubclass(thing, lrcore.Schedule) and thing is not lrcore.Schedule
+        is_class = (
+            inspect.isclass(thing) and issubclass(thing, lrcore.Schedule) and thing is not lrcore.Schedule
+        )
         is_recipe = inspect.isfunction(thing) and thing.__module__ == "lrcore.recipes"
         if is_class or is_recipe:
             yield name
