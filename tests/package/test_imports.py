@@ -1,0 +1,169 @@
+"""Imports run one way, and `import lrcore` loads no framework."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# A module imports only from lower ranks. A new module is one row here.
+RANKS = {
+    "_check": 0,
+    "_engine": 0,
+    "schedule": 1,
+    "curves": 2,
+    "compose": 3,
+    "recipes": 4,
+    "tables": 4,
+    "__init__": 5,
+    "cli": 6,
+}
+# The framework of each binding, and all that it may import beside lrcore and numpy.
+BINDINGS = {"__init__": None, "torch": "torch", "keras": "keras"}
+# Imported where they are used, never with lrcore.
+HEAVY = {
+    "IPython",
+    "jax",
+    "keras",
+    "lightning",
+    "matplotlib",
+    "numba",
+    "optax",
+    "pandas",
+    "pyarrow",
+    "pytest",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "torch",
+    "tqdm",
+    "transformers",
+}
+
+
+class Import(NamedTuple):
+    """One imported module, by its dotted name."""
+
+    name: str
+    line: int
+
+
+def is_for_types_only(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def walk(node, into_functions):
+    """Walk the statements that run when the module is imported, or those within its functions as well."""
+    for child in ast.iter_child_nodes(node):
+        if is_for_types_only(child):
+            continue
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not into_functions:
+            continue
+        yield child
+        yield from walk(child, into_functions)
+
+
+def imports(path, into_functions=False):
+    for node in walk(ast.parse(path.read_text()), into_functions):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: imports are absolute"
+            yield from (Import(f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def room(name):
+    """The module of lrcore that a dotted import reaches, or None for another package."""
+    parts = name.split(".")
+    if parts[0] != "lrcore":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in {*RANKS, "bindings"} else "__init__"
+
+
+def modules(folder):
+    return sorted((ROOT / folder).glob("*.py"))
+
+
+def test_every_module_has_a_rank():
+    assert {path.stem for path in modules("lrcore")} | {"_engine"} == set(RANKS)
+
+
+def test_every_binding_has_a_framework():
+    assert {path.stem for path in modules("bindings")} == set(BINDINGS)
+
+
+@pytest.mark.parametrize("path", modules("lrcore"), ids=lambda path: path.stem)
+def test_lrcore_imports_only_from_below(path):
+    for name, line in imports(path):
+        reached = room(name)
+        if reached is not None:
+            assert RANKS[reached] < RANKS[path.stem], f"{path.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules("lrcore"), ids=lambda path: path.stem)
+def test_lrcore_never_imports_bindings_or_bench(path):
+    for name, line in imports(path, into_functions=True):
+        assert room(name) != "bindings", f"{path.name}:{line}"
+        assert name.split(".")[0] not in {"bindings", "bench"}, f"{path.name}:{line}"
+
+
+@pytest.mark.parametrize("path", modules("lrcore"), ids=lambda path: path.stem)
+def test_lrcore_imports_the_standard_library_and_numpy(path):
+    allowed = sys.stdlib_module_names | {"numpy", "lrcore"}
+    for name, line in imports(path):
+        assert name.split(".")[0] in allowed, f"{path.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules("bindings"), ids=lambda path: path.stem)
+def test_a_binding_imports_lrcore_and_its_framework(path):
+    allowed = sys.stdlib_module_names | {"numpy", "lrcore", BINDINGS[path.stem]}
+    for name, line in imports(path, into_functions=True):
+        assert name.split(".")[0] in allowed, f"{path.name}:{line} imports {name}"
+        assert room(name) != "bindings", f"{path.name}:{line} imports another binding"
+
+
+def test_the_engine_imports_nothing_of_lrcore():
+    text = (ROOT / "lrcore" / "_engine.pyx").read_text()
+    found = re.findall(r"^\s*(?:from|import|cimport)\s+(\w+)", text, re.MULTILINE)
+    assert found
+    assert not {"lrcore", "bindings", "numpy"} & set(found)
+
+
+def test_the_kernels_need_no_libc():
+    """The functions of libm differ between machines; only the compiler's own headers are included."""
+    included = set()
+    for header in (ROOT / "lrcore").glob("*.h"):
+        included |= set(re.findall(r"^\s*#\s*include\s*[<\"]([^>\"]+)", header.read_text(), re.MULTILINE))
+    ours = {path.name for path in (ROOT / "lrcore").glob("*.h")}
+    assert included - ours <= {"features.h", "stdint.h", "stddef.h", "float.h", "limits.h"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
+def test_nothing_imports_bench(path):
+    assert not [name for name, _ in imports(path, into_functions=True) if name.split(".")[0] == "bench"]
+
+
+def loaded_by(statement):
+    code = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_import_lrcore_loads_no_framework():
+    loaded = loaded_by("import lrcore")
+    assert "lrcore._engine" in loaded
+    assert not HEAVY & loaded
+    assert "lrcore.bindings" not in loaded
+
+
+def test_import_lrcore_adds_nothing_but_itself_to_the_packages_of_numpy():
+    tops = {name.split(".")[0] for name in loaded_by("import lrcore") - loaded_by("import numpy")}
+    ours = {name for name in tops if name not in sys.stdlib_module_names and not name.startswith("_")}
+    assert ours == {"lrcore", "cython_runtime"}
