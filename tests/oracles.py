@@ -1,9 +1,9 @@
 """Slow twins of the engine: the formulas of the documentation, at 200 bits, with no cleverness.
 
-`oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and nothing
-else, so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the contract of the
-numbers lets the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a curve, and for a
-composite what follows from its parts when each product and each sum is rounded once.
+`oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and
+nothing else, so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the
+contract of the numbers lets the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a
+curve, and for a composite what follows from its parts when each product and each sum is rounded once.
 """
 
 import math
@@ -169,7 +169,7 @@ def tolerance(schedule, step):
 
 
 @singledispatch
-def estimate(schedule, t, scale):
+def estimate(schedule, t, scale):  # noqa: ARG001, named for those registered below
     """The value at update t of `schedule` with every duration in it multiplied by `scale`."""
     raise TypeError(f"no oracle for {type(schedule).__name__}")
 
