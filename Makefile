@@ -36,7 +36,7 @@ lint: $(VENV)/.lrcore $(VENV)/.lint  ## formatting, rules and types
 # What is installed is checked, not the source tree: only there is bindings/ the package lrcore.bindings.
 types: $(VENV)/.lrcore $(VENV)/.lint
 	@rm -rf build/types
-	@$(PY) setup.py --quiet --quiet build_py --build-lib build/types
+	@$(PY) setup.py --quiet build_py --build-lib build/types
 	MYPYPATH=build/types $(BIN)/mypy
 
 # Python itself leaks by design at exit, so leaks are looked for elsewhere (tests/engine), not here.
