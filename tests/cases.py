@@ -197,13 +197,6 @@ CURVES = [
         (100,),
         100,
     ),
-    Case(
-        "Exponential: below zero",
-        lambda: lr.Exponential(-1.0, -4.0, 2),
-        ((0, -1.0), (1, -2.0), (2, -4.0)),
-        (2,),
-        2,
-    ),
     Case("Exponential: one step", lambda: lr.Exponential(0.3, 0.7, 1), ((0, 0.3), (1, 0.7)), (1,), 1),
     Case("Exponential: level", lambda: lr.Exponential(0.1, 0.1, 6), ((0, 0.1), (3, 0.1), (6, 0.1)), (6,), 6),
     # 0.5 * 0.5**(t/10); 0.5**1.5 = 0.35355339059327376

@@ -2,8 +2,8 @@
 
 `oracle(schedule, step)` is the exact value of a schedule. It reads the public fields of the schedule and
 nothing else, so that an error of the engine cannot hide in it. `tolerance(schedule, step)` is what the
-contract of the numbers lets the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value for a
-curve, and for a composite what follows from its parts when each product and each sum is rounded once.
+contract of the numbers lets the engine miss that value by: 2 ulp of the larger end and 8 ulp of the value
+for a curve, and for a composite what follows from its parts when each product and each sum is rounded once.
 """
 
 import math
@@ -108,12 +108,12 @@ def steps_stretched(steps, scale):
     return max(1, round_half_up(steps * scale))
 
 
-def last_multiple(every, scale, t):
-    """The last j whose beginning, round_half_up(j*every*scale), is not after t.
+def last_multiple(every, t):
+    """The last j whose beginning, round_half_up(j*every), is not after t.
 
-    `floor(x + 1/2) <= t` says `x < t + 1/2`, so j is the last whole number below `(t + 1/2) / (every*scale)`.
+    `floor(x + 1/2) <= t` says `x < t + 1/2`, so j is the last whole number below `(t + 1/2) / every`.
     """
-    return math.ceil((t + Fraction(1, 2)) / (every * scale)) - 1
+    return math.ceil((t + Fraction(1, 2)) / every) - 1
 
 
 # --- values with what the engine may miss them by
@@ -235,9 +235,9 @@ def _(schedule: lrcore.InverseSqrt, t, scale):
 
 @estimate.register
 def _(schedule: lrcore.Piecewise, t, scale):
-    boundaries = [round_half_up(boundary * scale) for boundary in schedule.boundaries]
-    passed = [t >= b if schedule.side == "right" else t > b for b in boundaries]
-    return exactly(schedule.values[sum(passed)])
+    late = 1 if schedule.side == "left" else 0
+    begins = [round_half_up((boundary + late) * scale) for boundary in schedule.boundaries]
+    return exactly(schedule.values[sum(t >= begin for begin in begins)])
 
 
 @estimate.register
@@ -255,7 +255,7 @@ def _(schedule: lrcore.Interpolate, t, scale):
 
 @estimate.register
 def _(schedule: lrcore.Table, t, scale):
-    return exactly(float(schedule.values[min(last_multiple(1, scale, t), len(schedule.values) - 1)]))
+    return exactly(float(schedule.values[min(last_multiple(scale, t), len(schedule.values) - 1)]))
 
 
 @estimate.register
@@ -274,6 +274,8 @@ def _(schedule: lrcore.Cycle, t, scale):
     span = schedule.period * (2 if schedule.mirror else 1)
 
     def begins(k):
+        if schedule.period_mult == 1:
+            return round_half_up(k * max(1, span * scale))
         return round_half_up(restart_step(span, schedule.period_mult, k) * scale)
 
     k = last_that_begins(begins, t)
@@ -331,13 +333,15 @@ def _(schedule: lrcore.Scale, t, scale):
 @estimate.register
 def _(schedule: lrcore.Clip, t, scale):
     inner = estimate(schedule.schedule, t, scale)
-    return Estimate(max(mpf(schedule.min), min(mpf(schedule.max), inner.value)), inner.slack)
+    low = -EXACT.inf if schedule.min is None else mpf(schedule.min)
+    high = EXACT.inf if schedule.max is None else mpf(schedule.max)
+    return Estimate(max(low, min(high, inner.value)), inner.slack)
 
 
 @estimate.register
 def _(schedule: lrcore.Staircase, t, scale):
-    stair = last_multiple(schedule.every, scale, t)
-    return estimate(schedule.schedule, round_half_up(stair * schedule.every * scale), scale)
+    every = max(1, schedule.every * scale)
+    return estimate(schedule.schedule, round_half_up(last_multiple(every, t) * every), scale)
 
 
 @estimate.register

@@ -1,6 +1,7 @@
 """What holds for every schedule, however it is nested: checked on random ones, bit for bit."""
 
 import copy
+import math
 import operator
 import pickle
 import warnings
@@ -123,12 +124,10 @@ def test_the_smallest_changes_change_nothing(a, at):
 @given(curves, st.sampled_from([2, 3, 4, 10]), st.lists(st.integers(0, 60), min_size=1, max_size=12))
 def test_a_stretched_curve_passes_through_the_same_values(a, factor, at):
     slow = a.stretch(factor)
-    left = isinstance(a, lr.Piecewise) and a.side == "left"
     for step in at:
-        # A left boundary is passed one update late, and that update is not stretched.
-        there = factor * step - (factor - 1 if left and step else 0)
-        assert abs(oracle(slow, there) - oracle(a, step)) <= tolerance(a, step)
-        assert abs(slow(there) - a(step)) <= tolerance(slow, there) + tolerance(a, step)
+        exact, slack = oracle(a, step), tolerance(a, step) + tolerance(slow, factor * step)
+        assert abs(oracle(slow, factor * step) - exact) <= slack
+        assert abs(slow(factor * step) - a(step)) <= 2 * slack
 
 
 @laws
@@ -142,7 +141,7 @@ def test_a_stretched_schedule_agrees_with_the_oracle(a, factor, at):
 
 
 def test_stretching_says_that_it_rounds():
-    with pytest.warns(lr.RoundingWarning, match=r"4\.5.*5|Linear"):
+    with pytest.warns(lr.RoundingWarning, match=r"Linear\.steps 3 to 5"):
         assert lr.Linear(0.0, 1.0, 3).stretch(1.5).length == 5
     lr.Linear(0.0, 1.0, 4).stretch(1.5)
     lr.Linear(0.0, 1.0, 10).stretch(1.1)
@@ -151,18 +150,36 @@ def test_stretching_says_that_it_rounds():
 # --- products, sums, clips
 
 
+def has_many_operands(schedule):
+    return isinstance(schedule, lr.Product | lr.Sum)
+
+
 @laws
 @given(schedules(2), schedules(2), some_steps)
 def test_products_and_sums_commute(a, b, at):
-    assert_same_values(a * b, b * a, at)
-    assert_same_values(a + b, b + a, at)
+    """To the bit for two; chains are flat and rounded from left to right, as Python rounds them."""
+    if has_many_operands(a) or has_many_operands(b):
+        for one, other in ((a * b, b * a), (a + b, b + a)):
+            slack = [float(tolerance(one, step) + tolerance(other, step)) for step in at.tolist()]
+            assert (abs(one(at) - other(at)) <= slack).all()
+    else:
+        assert_same_values(a * b, b * a, at)
+        assert_same_values(a + b, b + a, at)
+
+
+@laws
+@given(schedules(2), schedules(2), schedules(2), some_steps)
+def test_products_and_sums_associate(a, b, c, at):
+    assert (a * b) * c == a * (b * c)
+    assert (a + b) + c == a + (b + c)
+    assert_same_values((a * b) * c, a * (b * c), at)
 
 
 @laws
 @given(schedules(2), schedules(2), some_steps)
 def test_products_and_sums_are_rounded_once(a, b, at):
-    assert (a * b)(at).tobytes() == (a(at) * b(at)).tobytes()
-    assert (a + b)(at).tobytes() == (a(at) + b(at)).tobytes()
+    assert lr.Product([a, b])(at).tobytes() == (a(at) * b(at)).tobytes()
+    assert lr.Sum([a, b])(at).tobytes() == (a(at) + b(at)).tobytes()
 
 
 @laws
@@ -201,6 +218,12 @@ def interval_of_cycle(cycle):
     return interval(cycle.schedule) if cycle.value_mult == 1 else hull([interval(cycle.schedule), (0.0, 0.0)])
 
 
+def interval_of_clip(clip):
+    """A clip never turns its values round, so that it takes an interval to an interval."""
+    low, high = (-math.inf if clip.min is None else clip.min), (math.inf if clip.max is None else clip.max)
+    return tuple(max(low, min(high, end)) for end in interval(clip.schedule))
+
+
 def hull(intervals):
     lows, highs = zip(*intervals, strict=True)
     return min(lows), max(highs)
@@ -224,7 +247,7 @@ INTERVALS = {
     lr.Product: lambda a: fold(operator.mul, a.factors),
     lr.Sum: lambda a: fold(operator.add, a.terms),
     lr.Scale: lambda a: fold(operator.mul, [lr.Constant(a.factor), a.schedule]),
-    lr.Clip: lambda a: (a.min, a.max),
+    lr.Clip: interval_of_clip,
     lr.Staircase: interval_of_inner,
     lr.Shift: interval_of_inner,
     lr.Stretch: interval_of_inner,
