@@ -111,6 +111,12 @@ def test_the_bindings_of_the_unpacked_wheel_import_as_part_of_lrcore(installed):
     assert Path(where).parent == installed / "lrcore" / "bindings"
 
 
+def test_the_version_is_written_twice_and_the_same(installed):
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    version = python(installed, "import lrcore; print(lrcore.__version__)")
+    assert f"\nVersion: {version}\n" in metadata.read_text()
+
+
 def test_the_command_of_the_unpacked_wheel_is_there(installed):
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
     assert "lrcore = lrcore.cli:main" in entry_points.read_text()
