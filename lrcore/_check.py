@@ -1,0 +1,124 @@
+"""Checks of arguments: what a field may hold, and the one way to say that it does not.
+
+Every message reads `where: expected ..., got ...`, so that a user finds the field, what came and what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from operator import index
+from typing import Any, NoReturn
+
+END_OF_STEPS = 2**53  # the first integer whose neighbour float64 cannot tell from it
+SMALLEST, LARGEST = 1e-100, 1e100  # magnitudes of values: products with any step stay far from overflow
+
+Check = Callable[[str, Any], Any]
+
+
+def shown(value: object) -> str:
+    """The value as an error message shows it: short, and with its type where that is the question."""
+    text = repr(value)
+    text = text if len(text) <= 80 else f"{text[:77]}..."
+    return f"{text} ({type(value).__name__})"
+
+
+def refuse(where: str, expected: str, got: object, error: type[Exception] = ValueError) -> NoReturn:
+    raise error(f"{where}: expected {expected}, got {shown(got)}")
+
+
+def number(where: str, given: object) -> float:
+    """Any finite real number, as a float; -0.0 becomes 0.0."""
+    if isinstance(given, bool) or not isinstance(given, numbers.Real):
+        refuse(where, "a number", given, TypeError)
+    try:
+        value = float(given)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        refuse(where, "a finite number", given)
+    return value + 0.0
+
+
+def value(where: str, given: object) -> float:
+    """A learning rate or a multiplier: 0, or of a magnitude that no arithmetic of ours can overflow."""
+    checked = number(where, given)
+    if checked != 0.0 and not SMALLEST <= abs(checked) <= LARGEST:
+        refuse(where, f"0 or a magnitude between {SMALLEST:g} and {LARGEST:g}", given)
+    return checked
+
+
+def positive(where: str, given: object) -> float:
+    checked = value(where, given)
+    if checked <= 0.0:
+        refuse(where, "a number > 0", given)
+    return checked
+
+
+def not_negative(where: str, given: object) -> float:
+    checked = value(where, given)
+    if checked < 0.0:
+        refuse(where, "a number >= 0", given)
+    return checked
+
+
+def whole(least: int, most: int = END_OF_STEPS - 1, what: str = "a whole number of updates") -> Check:
+    """A check for an int within [least, most]; a float is refused even where it is whole, and so is a bool."""
+
+    def check(where: str, given: object) -> int:
+        allowed = f"{what}, an int >= {least}"
+        if isinstance(given, bool) or not hasattr(given, "__index__"):
+            refuse(where, allowed, given, TypeError)
+        try:
+            checked = index(given)  # type: ignore[call-overload]  # an array of many values has __index__ and raises
+        except TypeError:
+            refuse(where, allowed, given, TypeError)
+        if checked < least:
+            refuse(where, allowed, given)
+        if checked > most:
+            refuse(where, f"{what}, an int <= {most}", given)
+        return int(checked)
+
+    return check
+
+
+def choice(*options: str) -> Check:
+    """A check for one of some names."""
+
+    def check(where: str, given: object) -> str:
+        allowed = " or ".join([", ".join(map(repr, options[:-1])), repr(options[-1])])
+        if not isinstance(given, str):
+            refuse(where, allowed, given, TypeError)
+        if given not in options:
+            raise ValueError(f"{where}: expected {allowed}, got {given!r}{did_you_mean(given, options)}")
+        return given
+
+    return check
+
+
+def did_you_mean(given: str, options: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only on the way to an error
+
+    close = get_close_matches(given, list(options), n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def items(where: str, given: object, what: str) -> list[Any]:
+    """The items of a list, a tuple or an array; a string or a mapping is refused."""
+    if isinstance(given, (str, bytes, dict)) or not (isinstance(given, Sequence) or hasattr(given, "__array__")):
+        refuse(where, f"a list of {what}", given, TypeError)
+    return list(given)
+
+
+def increasing(where: str, steps: Sequence[int]) -> None:
+    """Refuses steps that do not strictly increase, naming the first pair."""
+    for at in range(1, len(steps)):
+        if steps[at] <= steps[at - 1]:
+            raise ValueError(f"{where}[{at}]: expected steps that increase, got {steps[at]} after {steps[at - 1]}")
+
+
+def field(check: Check, default: Any = dataclasses.MISSING, *, duration: bool = False) -> Any:
+    """A dataclass field that Schedule checks at construction; a `duration` is in updates and follows `stretch`."""
+    return dataclasses.field(default=default, metadata={"check": check, "duration": duration})

@@ -1,0 +1,585 @@
+/* The arithmetic of lrcore: one small scalar function a curve, and the loops over them.
+ *
+ * (a) Same bits everywhere.  Only + - * / and sqrt are used, each correctly rounded by IEEE 754, and polynomials of our
+ *     own; no call of libm, no fused multiply-add (build with -ffp-contract=off).  A loop over consecutive indices, a
+ *     loop over scattered ones and a single value inline the same scalar function, so they agree bit for bit.
+ * (b) Halves.  Linear and cosine are evaluated from the nearer end: `near + g(distance to that end)`.  Both ends are then
+ *     exact, values close to a zero end keep their relative accuracy, and rounding is monotone, so that no value can pass
+ *     an end: no clamp is needed.
+ * (c) Indices are an int32 ramp added to an exact double base, because int64 -> double does not vectorise below
+ *     AVX-512DQ: 1.8 against 0.8 ns a value for the cosine.
+ * (d) Polynomials are summed by Estrin's scheme: Horner's chain of dependent operations filled the schedulers and took
+ *     1.00 against 0.79 ns a value (cosine), 2.04 against 1.63 ns (exponential).
+ * (e) -fno-trapping-math and -fno-math-errno change no value; without them GCC keeps selects and sqrt scalar
+ *     (1.9 against 0.8 ns for the root).
+ *
+ * Polynomials come from bench/fit_polynomials.py, which prints them with their errors.  u is 2^-53 throughout.
+ */
+#ifndef LRCORE_KERNELS_H
+#define LRCORE_KERNELS_H
+
+#if defined(__linux__)
+#include <features.h> /* defines __GLIBC__, which the guard of LR_CLONES reads */
+#endif
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(_MSC_VER)
+#define LR_INLINE static __forceinline
+#define LR_RESTRICT __restrict
+#else
+#define LR_INLINE static inline __attribute__((always_inline))
+#define LR_RESTRICT restrict
+#endif
+
+/* One body for each level of x86-64, chosen when the module is loaded.  The names v4 and v3 need GCC 12; without glibc
+ * there is no ifunc, and clang's clones do not link everywhere: these take the plain build, which gives the same bits. */
+#if !defined(LRCORE_NO_FMV) && defined(__x86_64__) && defined(__ELF__) && defined(__linux__) && defined(__GLIBC__) \
+    && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
+#define LR_HAS_CLONES 1
+#define LR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define LR_HAS_CLONES 0
+#define LR_CLONES
+#endif
+
+/* ---- Bits, and arithmetic with twice the precision (Dekker, Knuth: exact without a fused multiply-add) ---- */
+
+LR_INLINE double lr_from_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+LR_INLINE uint64_t lr_to_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+LR_INLINE double lr_min(double a, double b) { return a < b ? a : b; }
+LR_INLINE double lr_max(double a, double b) { return a > b ? a : b; }
+LR_INLINE double lr_clamp(double value, double low, double high) { return lr_min(lr_max(value, low), high); }
+
+typedef struct {
+    double hi, lo; /* the number is hi + lo, with |lo| at most half an ulp of hi */
+} lr_pair;
+
+LR_INLINE lr_pair lr_two_sum(double a, double b)
+{
+    double sum = a + b, of_b = sum - a;
+    lr_pair r = {sum, (a - (sum - of_b)) + (b - of_b)};
+    return r;
+}
+
+LR_INLINE lr_pair lr_two_prod(double a, double b)
+{
+    const double splitter = 134217729.0; /* 2^27 + 1 cuts 53 bits into 26 and 26 */
+    double ca = splitter * a, cb = splitter * b;
+    double ah = ca - (ca - a), al = a - ah;
+    double bh = cb - (cb - b), bl = b - bh;
+    double product = a * b;
+    lr_pair r = {product, ((ah * bh - product) + ah * bl + al * bh) + al * bl};
+    return r;
+}
+
+LR_INLINE lr_pair lr_pair_times(lr_pair a, lr_pair b)
+{
+    lr_pair p = lr_two_prod(a.hi, b.hi);
+    return lr_two_sum(p.hi, p.lo + (a.hi * b.lo + a.lo * b.hi));
+}
+
+LR_INLINE lr_pair lr_pair_over(lr_pair a, lr_pair b)
+{
+    double q = a.hi / b.hi;
+    lr_pair p = lr_two_prod(q, b.hi);
+    return lr_two_sum(q, (((a.hi - p.hi) - p.lo) + a.lo - q * b.lo) / b.hi);
+}
+
+LR_INLINE lr_pair lr_pair_minus(lr_pair a, lr_pair b)
+{
+    lr_pair s = lr_two_sum(a.hi, -b.hi);
+    return lr_two_sum(s.hi, s.lo + (a.lo - b.lo));
+}
+
+LR_INLINE lr_pair lr_pair_of(double value)
+{
+    lr_pair r = {value, 0.0};
+    return r;
+}
+
+/* ---- Powers of two and their logarithm ---- */
+
+static const lr_pair LR_LOG2_E = {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56};
+static const lr_pair LR_TWO_LOG2_E = {0x1.71547652b82fep+1, 0x1.777d0ffda0d24p-55};
+
+/* 2^r - 1 for |r| <= 0.501, as r times a polynomial of degree 10 with relative error 2.1e-17. */
+LR_INLINE double lr_exp2_minus_1(double r)
+{
+    double r2 = r * r, r4 = r2 * r2;
+    double low = (0x1.62e42fefa39efp-1 + r * 0x1.ebfbdff82c599p-3)
+                 + r2 * (0x1.c6b08d704a0c3p-5 + r * 0x1.3b2ab6fba1cf2p-7);
+    double high = ((0x1.5d87fe78a4b73p-10 + r * 0x1.43091309ac87ap-13)
+                   + r2 * (0x1.ffcbfc69e4d83p-17 + r * 0x1.62bfd3bef4460p-20))
+                  + r4 * ((0x1.b524f3884e1e1p-24 + r * 0x1.e607af948bdb8p-28) + r2 * 0x1.e9e12afc31f58p-32);
+    return r * (low + r4 * high);
+}
+
+/* Adding 1.5 * 2^52 rounds to an integer, to even, and leaves it in the low bits as a two's complement. */
+#define LR_ROUNDER 0x1.8p52
+
+LR_INLINE double lr_times_power_of_2(double mantissa, double rounded)
+{
+    return lr_from_bits(lr_to_bits(mantissa) + (lr_to_bits(rounded) << 52));
+}
+
+/* 2^(hi + lo) for |hi| < 1000.  hi - k is exact. */
+LR_INLINE double lr_exp2(double hi, double lo)
+{
+    double rounded = (hi + lo) + LR_ROUNDER;
+    double r = (hi - (rounded - LR_ROUNDER)) + lo;
+    return lr_times_power_of_2(1.0 + lr_exp2_minus_1(r), rounded);
+}
+
+/* factor * 2^(hi + lo) for any hi: down to subnormal numbers and 0, up to infinity. The scaling by 2^+-600 is exact unless
+ * the result itself is subnormal, where it is the one rounding. */
+LR_INLINE double lr_scaled_exp2(double factor, double hi, double lo)
+{
+    double sum = hi + lo;
+    double shift = sum < -900.0 ? -600.0 : (sum > 900.0 ? 600.0 : 0.0);
+    double scale = sum < -900.0 ? 0x1p-600 : (sum > 900.0 ? 0x1p600 : 1.0);
+    int inside = sum > -1500.0 && sum < 1500.0;
+    double h = inside ? hi - shift : lr_clamp(sum, -1500.0, 1500.0) - shift;
+    return (factor * lr_exp2(h, inside ? lo : 0.0)) * scale;
+}
+
+/* log2 of a positive x, as a pair with relative error below 2^-59 (of the fraction's part; the exponent's is exact).
+ * x = 2^k z with z in [sqrt(1/2), sqrt(2)), log2 z = 2/ln 2 atanh(s) with s = (z-1)/(z+1). */
+LR_INLINE lr_pair lr_log2(lr_pair x)
+{
+    const uint64_t root_half = 0x3fe6a09e667f3bcdu;
+    uint64_t biased = (lr_to_bits(x.hi) - root_half + (1023ull << 52)) >> 52; /* k + 1023 */
+    double k = lr_from_bits(biased | 0x4330000000000000u) - (0x1p52 + 1023.0);
+    double scale = lr_from_bits((2046ull - biased) << 52); /* 2^-k */
+    double z = x.hi * scale, z_lo = x.lo * scale;
+
+    lr_pair den = lr_two_sum(1.0, z);
+    double inverse = 1.0 / den.hi;
+    double s = (z - 1.0) * inverse;
+    lr_pair back = lr_two_prod(s, den.hi);
+    double s_lo = ((((z - 1.0) - back.hi) - back.lo) + (z_lo - s * (den.lo + z_lo))) * inverse;
+
+    double t = s * s, t2 = t * t; /* 2/ln 2 (1/3 + t/5 + ...): degree 7 in t <= 0.0295, relative error 3.3e-18 */
+    double tail = ((0x1.ec709dc3a03fdp-1 + t * 0x1.2776c50ef9c79p-1)
+                   + t2 * (0x1.a61762a783ca1p-2 + t * 0x1.484b1403f2fe2p-2))
+                  + (t2 * t2) * ((0x1.0c9a6ddd6e5efp-2 + t * 0x1.c69c023b8677fp-3)
+                                 + t2 * (0x1.88011f3ed5583p-3 + t * 0x1.83143eadec578p-3));
+    lr_pair lead = lr_two_prod(s, LR_TWO_LOG2_E.hi);
+    double low = lead.lo + (s * LR_TWO_LOG2_E.lo + s_lo * LR_TWO_LOG2_E.hi + s * (t * tail));
+    lr_pair sum = lr_two_sum(k, lead.hi);
+    return lr_two_sum(sum.hi, sum.lo + low);
+}
+
+/* ---- A curve, prepared: what its loop needs and does not depend on the index ---- */
+
+/* What a node can be; the curves come first, and of these first the ones that end. */
+#define LR_KINDS(KIND) \
+    KIND(CONSTANT) KIND(LINEAR) KIND(COSINE) KIND(ROOT) KIND(POWER) KIND(EXPONENTIAL) KIND(EXPONENTIAL_DECAY) \
+    KIND(NATURAL_EXP_DECAY) KIND(INVERSE_TIME_DECAY) KIND(INVERSE_SQRT) KIND(TABLE) KIND(PIECEWISE) KIND(SEQUENCE) \
+    KIND(CYCLE) KIND(PRODUCT) KIND(SUM) KIND(SCALE) KIND(CLIP) KIND(STAIRCASE) KIND(SHIFT) KIND(STRETCH)
+
+#define LR_ENUMERATOR(NAME) LR_##NAME,
+typedef enum { LR_KINDS(LR_ENUMERATOR) LR_KIND_COUNT } lr_kind;
+#define LR_LAST_ENDING LR_EXPONENTIAL
+#define LR_LAST_CURVE LR_INVERSE_SQRT
+
+#define LR_NAME(NAME) #NAME,
+static const char *const lr_kind_names[] = {LR_KINDS(LR_NAME)};
+
+typedef struct {
+    int32_t kind;
+    double init, end; /* the values at index 0 and from `span` on */
+    double low, high; /* the interval of both */
+    double span;      /* 2^60 where the curve never ends */
+    double half;      /* the last index that is evaluated from init */
+    double a, b;      /* see the curve's function */
+    double from_init[8], from_end[8];
+    int tight; /* rounding could pass an end: clamp the run (see lr_prepare) */
+} lr_curve;
+
+#define LR_NEVER 0x1p60
+
+/* near + slope * x, x counted from the nearer end (negative before `end`). */
+LR_INLINE double lr_line_at(double near, double slope, double x) { return near + slope * x; }
+
+/* near + (far - near) sin^2(pi/2 * x/span), the half-angle form of the cosine, for |x| <= span/2: sin^2 is a polynomial of
+ * degree 8 in (x/span)^2 without constant term (relative error 1.6e-17).  `c` holds its coefficients times
+ * (far - near) / (unit span)^(2k), `unit` the power of two that brings span near 1. */
+LR_INLINE double lr_cosine_at(double near, const double *c, double unit, double x)
+{
+    double y = x * unit, q = y * y, q2 = q * q;
+    return near + q * (((c[0] + q * c[1]) + q2 * (c[2] + q * c[3]))
+                       + (q2 * q2) * ((c[4] + q * c[5]) + q2 * (c[6] + q * c[7])));
+}
+
+/* end + a sqrt(1 - x/span), a = init - end, b = 1/span: the polynomial decay of power 1/2, for |init| >= |end|. */
+LR_INLINE double lr_root_at(const lr_curve *c, double x) { return c->end + c->a * sqrt((c->span - x) * c->b); }
+
+/* end + (init - end) (1 - x/span)^a for any power a, as weights w and 1 - w that are each accurate by themselves: a curve
+ * that rises from 0 is 1 - w there. 0 < x < span. */
+LR_INLINE double lr_power_at(const lr_curve *c, double x)
+{
+    lr_pair rest = lr_pair_over(lr_pair_of(c->span - x), lr_pair_of(c->span));
+    lr_pair log2_rest = lr_log2(rest);
+    lr_pair y = lr_two_prod(c->a, log2_rest.hi);
+    double lo = y.lo + c->a * log2_rest.lo;
+    double weight = lr_scaled_exp2(1.0, y.hi, lo);
+    int close_to_1 = y.hi > -0.5;
+    double complement = close_to_1 ? -lr_exp2_minus_1((close_to_1 ? y.hi : 0.0) + lo) : 1.0 - weight;
+    return lr_clamp(complement * c->end + weight * c->init, c->low, c->high);
+}
+
+/* init * 2^((a + b) x).  a is a multiple of 2^-42, so that a x is exact while it is below 2^11. */
+LR_INLINE double lr_exponential_at(const lr_curve *c, double x) { return c->init * lr_exp2(x * c->a, x * c->b); }
+LR_INLINE double lr_any_exponential_at(const lr_curve *c, double x)
+{
+    return lr_scaled_exp2(c->init, x * c->a, x * c->b);
+}
+
+/* init / (1 + a x) */
+LR_INLINE double lr_inverse_time_at(const lr_curve *c, double x) { return c->init / (1.0 + x * c->a); }
+
+/* init * sqrt(a / x), init up to x = a */
+LR_INLINE double lr_inverse_sqrt_at(const lr_curve *c, double x) { return c->init * sqrt(c->a / lr_max(x, c->a)); }
+
+/* ---- Loops: `run` over the indices base, base + 1, ..., `each` over scattered ones ---- */
+
+#define LR_RUN(NAME, VALUE)                                                                        \
+    LR_CLONES static void NAME(const lr_curve *curve, double base, int32_t n, double *LR_RESTRICT out) \
+    {                                                                                              \
+        const lr_curve c = *curve;                                                                 \
+        for (int32_t i = 0; i < n; i++) {                                                          \
+            double x = base + (double)i;                                                           \
+            out[i] = VALUE;                                                                        \
+        }                                                                                          \
+    }
+
+LR_RUN(lr_line_run_init, lr_line_at(c.init, c.a, x))
+LR_RUN(lr_line_run_end, lr_line_at(c.end, c.a, x))
+LR_RUN(lr_cosine_run_init, lr_cosine_at(c.init, c.from_init, c.a, x))
+LR_RUN(lr_cosine_run_end, lr_cosine_at(c.end, c.from_end, c.a, x))
+LR_RUN(lr_root_run, lr_root_at(&c, x))
+LR_RUN(lr_power_run, lr_power_at(&c, x))
+LR_RUN(lr_exponential_run, lr_exponential_at(&c, x))
+LR_RUN(lr_any_exponential_run, lr_any_exponential_at(&c, x))
+LR_RUN(lr_inverse_time_run, lr_inverse_time_at(&c, x))
+LR_RUN(lr_inverse_sqrt_run, lr_inverse_sqrt_at(&c, x))
+
+#define LR_EACH(NAME, VALUE)                                                                       \
+    LR_CLONES static void NAME(const lr_curve *curve, const double *LR_RESTRICT index, int32_t n,  \
+                               double *LR_RESTRICT out)                                            \
+    {                                                                                              \
+        const lr_curve c = *curve;                                                                 \
+        for (int32_t i = 0; i < n; i++) {                                                          \
+            double x = index[i];                                                                   \
+            out[i] = VALUE;                                                                        \
+        }                                                                                          \
+    }
+
+LR_INLINE double lr_line_any(const lr_curve *c, double x)
+{
+    double held = lr_min(x, c->span);
+    int far = held > c->half;
+    return lr_line_at(far ? c->end : c->init, c->a, far ? held - c->span : held);
+}
+
+/* The coefficients of both halves differ in sign alone. */
+LR_INLINE double lr_cosine_any(const lr_curve *c, double x)
+{
+    double held = lr_min(x, c->span);
+    int far = held > c->half;
+    double rise = lr_cosine_at(0.0, c->from_init, c->a, far ? held - c->span : held);
+    return far ? c->end - rise : c->init + rise;
+}
+
+/* An index inside of a curve that has an exact value at both ends; `x` outside is replaced by 1 and not used. */
+LR_INLINE double lr_inside(const lr_curve *c, double x) { return (x > 0.0 && x < c->span) ? x : 1.0; }
+
+LR_INLINE double lr_with_ends(const lr_curve *c, double x, double value)
+{
+    double clamped = lr_clamp(value, c->low, c->high);
+    return x <= 0.0 ? c->init : (x >= c->span ? c->end : clamped);
+}
+
+LR_EACH(lr_line_each, lr_line_any(&c, x))
+LR_EACH(lr_cosine_each, lr_cosine_any(&c, x))
+LR_EACH(lr_root_each, lr_with_ends(&c, x, lr_root_at(&c, lr_inside(&c, x))))
+LR_EACH(lr_power_each, lr_with_ends(&c, x, lr_power_at(&c, lr_inside(&c, x))))
+LR_EACH(lr_exponential_each, lr_with_ends(&c, x, lr_exponential_at(&c, lr_inside(&c, x))))
+LR_EACH(lr_any_exponential_each, lr_any_exponential_at(&c, x))
+LR_EACH(lr_inverse_time_each, lr_inverse_time_at(&c, x))
+LR_EACH(lr_inverse_sqrt_each, lr_inverse_sqrt_at(&c, x))
+
+/* Loops of the walk in _program.h, cloned like the curves. */
+
+LR_CLONES static void lr_put(double value, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = value;
+}
+
+LR_CLONES static void lr_scale_all(double factor, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] *= factor;
+}
+
+LR_CLONES static void lr_clip_all(double low, double high, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = lr_clamp(out[i], low, high);
+}
+
+LR_CLONES static void lr_multiply_all(const double *LR_RESTRICT by, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] *= by[i];
+}
+
+LR_CLONES static void lr_add_all(const double *LR_RESTRICT more, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] += more[i];
+}
+
+/* Exact for 0 <= steps < 2^53; by two 32-bit halves, since int64 -> double does not vectorise (note c). */
+LR_CLONES static void lr_to_double_all(const int64_t *LR_RESTRICT steps, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t s = (uint64_t)steps[i];
+        double high = lr_from_bits((s >> 32) | 0x4530000000000000u) - 0x1p84;
+        double low = lr_from_bits((s & 0xffffffffu) | 0x4330000000000000u) - 0x1p52;
+        out[i] = high + low;
+    }
+}
+
+LR_CLONES static void lr_to_float_all(const double *LR_RESTRICT in, int64_t n, float *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)in[i];
+}
+
+LR_CLONES static void lr_from_float_all(const float *LR_RESTRICT in, int64_t n, double *LR_RESTRICT out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (double)in[i];
+}
+
+/* ---- Preparation ---- */
+
+/* (end - init) / span, rounded once. */
+static double lr_slope(double init, double end, double span)
+{
+    lr_pair rise = lr_two_sum(end, -init);
+    lr_pair slope = lr_pair_over(rise, lr_pair_of(span));
+    return slope.hi + slope.lo;
+}
+
+static void lr_prepare_cosine(lr_curve *c)
+{
+    /* sin^2(pi/2 f) = f^2 (S0 + S1 f^2 + ...), |f| <= 1/2; S0 = (pi/2)^2 */
+    static const lr_pair lead = {0x1.3bd3cc9be45dep+1, 0x1.692b71366cc04p-53};
+    static const double rest[7] = {-0x1.03c1f081b5a9fp+1, 0x1.55d3c7e3c9051p-1, -0x1.e1f5068620bcbp-4, 0x1.a6d1f12b0bef2p-7,
+                                   -0x1.f9d2c1f3b2167p-11, 0x1.b6a6feabe52e9p-15, -0x1.179a329ef4140p-19};
+    uint64_t exponent = lr_to_bits(c->span) >> 52;
+    double unit = lr_from_bits((2045ull - exponent) << 52); /* span * unit lies in [1/2, 1) */
+    lr_pair square = lr_two_prod(c->span * unit, c->span * unit);
+    lr_pair rise = lr_two_sum(c->end, -c->init);
+    lr_pair first = lr_pair_times(rise, lr_pair_over(lead, square));
+    double scale = rise.hi / square.hi;
+    c->a = unit;
+    c->from_init[0] = first.hi + first.lo; /* rounded once: it carries most of the error */
+    for (int k = 1; k < 8; k++) {
+        scale /= square.hi;
+        c->from_init[k] = rest[k - 1] * scale;
+    }
+    for (int k = 0; k < 8; k++)
+        c->from_end[k] = -c->from_init[k];
+}
+
+/* Cuts the logarithm of the factor of one step into the parts a and b of lr_exponential_at. */
+static void lr_prepare_exponential(lr_curve *c, lr_pair log2_step)
+{
+    const double grid = 0x1.8p10; /* adding it rounds to a multiple of 2^-42 */
+    c->a = (log2_step.hi + grid) - grid;
+    c->b = (log2_step.hi - c->a) + log2_step.lo;
+}
+
+/* Both ends apart by less than rounding, so that a value may pass one: below this step of log2, or above this span. The
+ * bounds are far on the safe side, for a clamp that is not needed changes nothing. */
+#define LR_TIGHT_STEP 0x1p-40
+#define LR_TIGHT_SPAN 0x1p40
+
+/* `span` is in updates, whole for the curves that end; `shape` is the power, the rate, or nothing. */
+static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, double span, double shape)
+{
+    memset(c, 0, sizeof *c);
+    c->kind = kind;
+    c->init = init;
+    c->end = end;
+    c->low = lr_min(init, end);
+    c->high = lr_max(init, end);
+    c->span = kind <= LR_LAST_ENDING ? span : LR_NEVER;
+    c->half = kind <= LR_LAST_ENDING ? (double)((int64_t)span / 2) : LR_NEVER;
+    switch (kind) {
+    case LR_LINEAR:
+        c->a = lr_slope(init, end, span);
+        break;
+    case LR_COSINE:
+        lr_prepare_cosine(c);
+        break;
+    case LR_ROOT:
+        c->a = init - end;
+        c->b = 1.0 / span;
+        c->tight = span > LR_TIGHT_SPAN;
+        break;
+    case LR_POWER:
+        c->a = shape;
+        break;
+    case LR_EXPONENTIAL: {
+        lr_pair ratio = lr_pair_minus(lr_log2(lr_pair_of(end)), lr_log2(lr_pair_of(init)));
+        lr_prepare_exponential(c, lr_pair_over(ratio, lr_pair_of(span)));
+        c->tight = c->a > -LR_TIGHT_STEP && c->a < LR_TIGHT_STEP;
+        break;
+    }
+    case LR_EXPONENTIAL_DECAY:
+        lr_prepare_exponential(c, lr_pair_over(lr_log2(lr_pair_of(shape)), lr_pair_of(span)));
+        break;
+    case LR_NATURAL_EXP_DECAY:
+        lr_prepare_exponential(c, lr_pair_over(lr_pair_times(lr_pair_of(-shape), LR_LOG2_E), lr_pair_of(span)));
+        break;
+    case LR_INVERSE_TIME_DECAY:
+        c->a = shape / span;
+        break;
+    case LR_INVERSE_SQRT:
+        c->a = span;
+        break;
+    }
+}
+
+/* ---- One entry for all curves ---- */
+
+#define LR_STEADY_EXPONENT 899.0 /* inside of lr_exp2's range, and of the middle branch of lr_scaled_exp2 */
+
+static void lr_exponential_range(const lr_curve *c, double base, int32_t n, double *out)
+{
+    double last = base + (double)n, power = c->a + c->b;
+    int steady = last * power < LR_STEADY_EXPONENT && last * power > -LR_STEADY_EXPONENT;
+    (steady ? lr_exponential_run : lr_any_exponential_run)(c, base, n, out);
+}
+
+typedef void (*lr_run)(const lr_curve *, double, int32_t, double *);
+
+/* A curve evaluated in two halves: `before` up to index `half`, `after` beyond it, counted back from the end. */
+static void lr_halves_range(const lr_curve *c, double base, int32_t n, double *out, lr_run before, lr_run after)
+{
+    double count = lr_clamp(c->half + 1.0 - base, 0.0, (double)n);
+    int32_t first = (int32_t)count;
+    if (first > 0)
+        before(c, base, first, out);
+    if (first < n)
+        after(c, base + count - c->span, n - first, out + first);
+}
+
+static void lr_inner_range(const lr_curve *c, double base, int32_t n, double *out)
+{
+    switch (c->kind) {
+    case LR_LINEAR:
+        lr_halves_range(c, base, n, out, lr_line_run_init, lr_line_run_end);
+        break;
+    case LR_COSINE:
+        lr_halves_range(c, base, n, out, lr_cosine_run_init, lr_cosine_run_end);
+        break;
+    case LR_ROOT:
+        lr_root_run(c, base, n, out);
+        break;
+    case LR_POWER:
+        lr_power_run(c, base, n, out);
+        break;
+    case LR_EXPONENTIAL:
+        lr_exponential_run(c, base, n, out);
+        break;
+    case LR_EXPONENTIAL_DECAY:
+    case LR_NATURAL_EXP_DECAY:
+        lr_exponential_range(c, base, n, out);
+        break;
+    case LR_INVERSE_TIME_DECAY:
+        lr_inverse_time_run(c, base, n, out);
+        break;
+    default:
+        lr_inverse_sqrt_run(c, base, n, out);
+        break;
+    }
+    if (c->tight)
+        lr_clip_all(c->low, c->high, n, out);
+}
+
+/* The curve at start, start + 1, ...; n < 2^31. */
+static void lr_curve_range(const lr_curve *c, int64_t start, int32_t n, double *out)
+{
+    if (c->kind == LR_CONSTANT) {
+        lr_put(c->init, n, out);
+        return;
+    }
+    int64_t span = (int64_t)c->span;
+    int64_t inner = start < span ? span - start : 0;
+    int32_t held = inner < n ? n - (int32_t)inner : 0;
+    lr_put(c->end, held, out + (n - held));
+    n -= held;
+    if (n > 0 && start == 0) {
+        *out++ = c->init;
+        start++, n--;
+    }
+    if (n > 0)
+        lr_inner_range(c, (double)start, n, out);
+}
+
+/* The curve at scattered indices, each exact in double. */
+static void lr_curve_each(const lr_curve *c, const double *index, int32_t n, double *out)
+{
+    switch (c->kind) {
+    case LR_CONSTANT:
+        lr_put(c->init, n, out);
+        break;
+    case LR_LINEAR:
+        lr_line_each(c, index, n, out);
+        break;
+    case LR_COSINE:
+        lr_cosine_each(c, index, n, out);
+        break;
+    case LR_ROOT:
+        lr_root_each(c, index, n, out);
+        break;
+    case LR_POWER:
+        lr_power_each(c, index, n, out);
+        break;
+    case LR_EXPONENTIAL:
+        lr_exponential_each(c, index, n, out);
+        break;
+    case LR_EXPONENTIAL_DECAY:
+    case LR_NATURAL_EXP_DECAY:
+        lr_any_exponential_each(c, index, n, out);
+        break;
+    case LR_INVERSE_TIME_DECAY:
+        lr_inverse_time_each(c, index, n, out);
+        break;
+    default:
+        lr_inverse_sqrt_each(c, index, n, out);
+        break;
+    }
+}
+
+#endif

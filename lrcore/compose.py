@@ -1,0 +1,530 @@
+"""The combinators: schedules made of schedules. Any node nests in any other.
+
+Where a combinator takes a schedule it takes a number too, for a constant one. In the formulas `t` is the step.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from lrcore import _check
+from lrcore._check import END_OF_STEPS, field
+from lrcore.curves import Linear
+from lrcore.schedule import Schedule, is_schedule, row, rounded, scaled
+
+if TYPE_CHECKING:
+    from lrcore._engine import Row
+
+MAX_CYCLES = 10_000  # of unequal length: each has a place in a table of restarts
+
+_duration = _check.whole(1)
+_part_steps = _check.whole(0)
+
+
+def _parts(where: str, given: Any) -> tuple[Any, ...]:
+    listed = _check.items(where, given, "(schedule, steps) pairs with a schedule at the end")
+    if not listed:
+        raise ValueError(f"{where}: expected (schedule, steps) pairs with a schedule at the end, got none")
+    parts: list[Any] = []
+    for at, item in enumerate(listed[:-1]):
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            _check.refuse(f"{where}[{at}]", "a (schedule, steps) pair", item, TypeError)
+        parts.append((is_schedule(f"{where}[{at}][0]", item[0]), _part_steps(f"{where}[{at}][1]", item[1])))
+    return (*parts, is_schedule(f"{where}[{len(listed) - 1}]", listed[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence(Schedule):
+    """One schedule after another, each from its own step 0.
+
+    `schedule_i(t - begin_i)` for `begin_i <= t < begin_i + steps_i`; the last goes on for ever
+
+    Args:
+        parts: (schedule, steps) pairs, then a last schedule without steps. A part of 0 steps is left out.
+
+    Raises:
+        TypeError, ValueError: parts that are no such pairs; steps that are no int >= 0.
+
+    `a >> b` is `Sequence([(a, a.length), b])`.
+
+    Also known as: torch `SequentialLR`, `optax.join_schedules`, Ignite `ConcatScheduler`.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> Sequence([(Linear(0.0, 1.0, 2), 2), (1.0, 3), Linear(1.0, 0.0, 2)]).table(8).tolist()
+        [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+
+    parts: tuple[Any, ...] = field(_parts)
+
+    def _validate(self) -> None:
+        total = sum(steps for _, steps in self.parts[:-1])
+        if total >= END_OF_STEPS:
+            raise ValueError(f"Sequence.parts: expected steps with a sum below 2**53, got {total}")
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return (*(schedule for schedule, _ in self.parts[:-1]), self.parts[-1])
+
+    def _stages(self) -> Iterator[tuple[int, Schedule]]:
+        """Where each part that lasts begins, and the part."""
+        begin = 0
+        for schedule, steps in self.parts[:-1]:
+            if steps:
+                yield begin, schedule
+            begin += steps
+        yield begin, self.parts[-1]
+
+    def _lower(self, rows: list[Row]) -> int:
+        stages = [(begin, schedule._lower(rows)) for begin, schedule in self._stages()]
+        marks = array("q", [begin for begin, _ in stages])
+        return row(rows, "SEQUENCE", children=[child for _, child in stages], marks=marks)
+
+    def _length(self, scale: float) -> int | None:
+        rest = self.parts[-1]._length(scale)
+        begin = sum(steps for _, steps in self.parts[:-1])
+        return None if rest is None else scaled(begin, scale) + rest
+
+    def _rounded_durations(self, factor: float) -> Iterator[str]:
+        begin = 0
+        for at, (_, steps) in enumerate(self.parts[:-1]):
+            begin += steps
+            exact = begin * factor
+            if exact != math.floor(exact):
+                yield f"Sequence.parts[{at}] end {begin} to {rounded(exact)} ({exact:g})"
+        for child in self._children():
+            yield from child._rounded_durations(factor)
+
+
+def then(first: Schedule, after: Any) -> Sequence:
+    """`first >> after`: flat, so that it does not matter how a chain is bracketed."""
+    parts = list(_timed_parts(first))
+    last = is_schedule(">>", after)
+    return Sequence([*parts, *(last.parts if isinstance(last, Sequence) else (last,))])
+
+
+def _timed_parts(first: Schedule) -> Iterator[tuple[Schedule, int]]:
+    length = first.length
+    if length is None:
+        raise ValueError(f"{type(first).__name__} >> ...: expected a schedule with a length, got one that never ends: give its "
+                         "steps with Sequence([(schedule, steps), ...])")
+    if length == 0:
+        raise ValueError(f"{type(first).__name__} >> ...: expected a schedule with a length, got one that holds from step 0: "
+                         "give its steps with Sequence([(schedule, steps), ...])")
+    if not isinstance(first, Sequence):
+        yield first, length
+        return
+    yield from first.parts[:-1]
+    rest = length - sum(steps for _, steps in first.parts[:-1])
+    if rest:
+        yield first.parts[-1], rest
+
+
+def warmed_up(schedule: Schedule, steps: Any, init_value: Any) -> Schedule:
+    """A linear rise from init_value to the schedule's first value, then the schedule."""
+    steps = _part_steps("warmup.steps", steps)
+    init_value = _check.value("warmup.init_value", init_value)
+    return Linear(init_value, schedule(0), steps) >> schedule if steps else schedule
+
+
+def _period_mult(where: str, given: Any) -> int | float:
+    mult = _check.number(where, given)
+    if mult < 1.0 or mult > _check.LARGEST:
+        _check.refuse(where, "a number >= 1", given)
+    return int(mult) if mult == math.floor(mult) else mult
+
+
+def _count(where: str, given: Any) -> int | None:
+    return None if given is None else int(_check.whole(1, what="a whole number of cycles")(where, given))
+
+
+def _flag(where: str, given: Any) -> bool:
+    if not isinstance(given, bool):
+        _check.refuse(where, "True or False", given, TypeError)
+    return given
+
+
+def restart_steps(period: int, period_mult: int | float, count: int | None) -> list[int]:
+    """The steps at which cycles begin, exact: `period * (m**k - 1) / (m - 1)` for k = 0, 1, ..., rounded half up.
+
+    `m` is the decimal that the user wrote: with 1.1 and a period of 100 the second restart is at 210, which the float
+    1.100000000000000088 misses. The list ends with the end of cycle `count`, or with the first step that no run reaches.
+    """
+    mult = Fraction(repr(period_mult))
+    over, under = mult.numerator, mult.denominator
+    restarts, sum_over, sum_under, power = [0], period, 1, under
+    while len(restarts) <= (count or MAX_CYCLES):
+        restarts.append((2 * sum_over + sum_under) // (2 * sum_under))
+        if restarts[-1] >= END_OF_STEPS:
+            break
+        sum_over, sum_under, power = sum_over * over + period * power, sum_under * under, power * under
+    return restarts
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle(Schedule):
+    """A schedule again and again, each cycle longer and lower or higher than the one before if wanted.
+
+    Cycle k begins at `S_k = period * (period_mult**k - 1) / (period_mult - 1)` (`k * period` for period_mult 1), rounded half
+    up to a whole update; in it the value is `value_mult**k * schedule((t - S_k) * period / (S_{k+1} - S_k))`: the inner
+    schedule is stretched to the length of the cycle, its durations rounded to updates.
+
+    Args:
+        schedule: what is repeated; its first `period` steps are used.
+        period: length of the first cycle in updates, >= 1.
+        period_mult: factor from the length of each cycle to the next, >= 1.
+        value_mult: factor from the values of each cycle to the next, > 0.
+        mirror: each cycle goes through the schedule forward and then backward, in twice the period.
+        count: how many cycles; after the last one its end holds. None: endless.
+
+    Raises:
+        TypeError, ValueError: a period or count that is no int >= 1; period_mult < 1, or so close to 1 that more than
+            10,000 unequal cycles fit into 2**53 steps; value_mult <= 0.
+
+    Reference: Loshchilov and Hutter, SGDR (2017). Restarts are exact integers, not from a logarithm that may be rounded
+    to the wrong side.
+    Also known as: torch `CosineAnnealingWarmRestarts` and `CyclicLR` (mirror), Keras `CosineDecayRestarts`.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> Cycle(Linear(1.0, 0.0, 2), 2, period_mult=2).table(7).tolist()
+        [1.0, 0.5, 1.0, 0.75, 0.5, 0.25, 1.0]
+        >>> Cycle(Linear(0.0, 1.0, 2), 2, mirror=True).table(6).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    period: int = field(_duration, duration=True)
+    period_mult: int | float = field(_period_mult, 1)
+    value_mult: float = field(_check.positive, 1.0)
+    mirror: bool = field(_flag, False)
+    count: int | None = field(_count, None)
+
+    def _validate(self) -> None:
+        if self.period_mult == 1:
+            return
+        fitting = math.log1p(END_OF_STEPS * (self.period_mult - 1) / self.period) / math.log(self.period_mult)
+        if min(fitting, self.count or fitting) > MAX_CYCLES:
+            _check.refuse("Cycle.period_mult", f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps", self.period_mult)
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return (self.schedule,)
+
+    def _first_length(self) -> int:
+        return self.period * (2 if self.mirror else 1)
+
+    def _lower(self, rows: list[Row]) -> int:
+        children = [self.schedule._lower(rows)]
+        if self.value_mult != 1.0:
+            children.append(row(rows, "EXPONENTIAL_DECAY", 1.0, shape=self.value_mult))
+        unequal = self.period_mult != 1
+        marks = array("q", restart_steps(self._first_length(), self.period_mult, self.count)) if unequal else None
+        return row(
+            rows, "CYCLE", span=self.period, children=children, marks=marks, mirror=self.mirror, count=self.count or 0
+        )
+
+    def _length(self, scale: float) -> int | None:
+        if self.count is None:
+            return None
+        if self.period_mult == 1:
+            return rounded(self.count * max(self._first_length() * scale, 1.0)) if scale != 1.0 else self.count * self._first_length()
+        return scaled(restart_steps(self._first_length(), self.period_mult, self.count)[-1], scale)
+
+
+def _operands(where: str, given: Any) -> tuple[Schedule, ...]:
+    listed = _check.items(where, given, "schedules")
+    if not listed:
+        raise ValueError(f"{where}: expected at least one schedule, got none")
+    return tuple(is_schedule(f"{where}[{at}]", item) for at, item in enumerate(listed))
+
+
+class _Combined(Schedule):
+    """Schedules side by side, combined at each step from left to right."""
+
+    __slots__ = ()
+
+    def _length(self, scale: float) -> int | None:
+        lengths = [child._length(scale) for child in self._children()]
+        return None if None in lengths else max(length for length in lengths if length is not None)
+
+    def _lower_as(self, kind: str, rows: list[Row]) -> int:
+        return row(rows, kind, children=[child._lower(rows) for child in self._children()])
+
+
+@dataclass(frozen=True, slots=True)
+class Product(_Combined):
+    """Schedules multiplied: a learning rate and its multipliers.
+
+    `factors[0](t) * factors[1](t) * ...`, from left to right
+
+    Args:
+        factors: at least one schedule.
+
+    Raises:
+        TypeError, ValueError: factors that are no schedules, or none.
+
+    `a * b` is `Product([a, b])`.
+
+    Also known as: torch `ChainedScheduler` (of pure factors), `MultiplicativeLR`.
+
+    Example:
+        >>> from lrcore import Constant, Linear
+        >>> (Linear(1.0, 0.0, 4) * Linear(0.0, 1.0, 2)).table(5).tolist()
+        [0.0, 0.375, 0.5, 0.25, 0.0]
+    """
+
+    factors: tuple[Schedule, ...] = field(_operands)
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return self.factors
+
+    def _lower(self, rows: list[Row]) -> int:
+        return self._lower_as("PRODUCT", rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(_Combined):
+    """Schedules added: a floor under a cycle, say.
+
+    `terms[0](t) + terms[1](t) + ...`, from left to right
+
+    Args:
+        terms: at least one schedule.
+
+    Raises:
+        TypeError, ValueError: terms that are no schedules, or none.
+
+    `a + b` is `Sum([a, b])`.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> (Linear(1.0, 0.0, 4) + 0.5).table(5).tolist()
+        [1.5, 1.25, 1.0, 0.75, 0.5]
+    """
+
+    terms: tuple[Schedule, ...] = field(_operands)
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return self.terms
+
+    def _lower(self, rows: list[Row]) -> int:
+        return self._lower_as("SUM", rows)
+
+
+def times(first: Schedule, other: Any) -> Schedule:
+    """`first * other`; products are flat, a number becomes a Scale."""
+    if not isinstance(other, Schedule):
+        return Scale(first, other)
+    factors = [operand.factors if isinstance(operand, Product) else (operand,) for operand in (first, other)]
+    return Product((*factors[0], *factors[1]))
+
+
+def plus(first: Schedule, other: Any) -> Sum:
+    """`first + other`; sums are flat."""
+    second = is_schedule("+", other)
+    terms = [operand.terms if isinstance(operand, Sum) else (operand,) for operand in (first, second)]
+    return Sum((*terms[0], *terms[1]))
+
+
+class _Changed(Schedule):
+    """One schedule, seen differently."""
+
+    __slots__ = ()
+
+    schedule: Schedule
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return (self.schedule,)
+
+    def _length(self, scale: float) -> int | None:
+        return self.schedule._length(scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(_Changed):
+    """A schedule times a number.
+
+    `factor * schedule(t)`
+
+    Args:
+        schedule: what is scaled.
+        factor: the number.
+
+    Raises:
+        TypeError, ValueError: no schedule; a factor that is no finite number.
+
+    `0.5 * a` is `Scale(a, 0.5)`.
+
+    Also known as: timm's and BEiT's `lr_scale` of a parameter group.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> (0.5 * Linear(1.0, 0.0, 4)).table(3).tolist()
+        [0.5, 0.375, 0.25]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    factor: float = field(_check.value)
+
+    def _lower(self, rows: list[Row]) -> int:
+        return row(rows, "SCALE", self.factor, children=[self.schedule._lower(rows)])
+
+
+def _bound(where: str, given: Any) -> float | None:
+    return None if given is None else _check.value(where, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(_Changed):
+    """A schedule within bounds.
+
+    `min(max(schedule(t), min), max)`
+
+    Args:
+        schedule: what is clipped.
+        min: the lowest value, or None.
+        max: the highest value, or None.
+
+    Raises:
+        TypeError, ValueError: bounds that are no finite numbers, both None, or `min` above `max`.
+
+    Also known as: the `min_lr` of many schedulers, the `end_value` of `optax.exponential_decay`.
+
+    Example:
+        >>> from lrcore import ExponentialDecay
+        >>> ExponentialDecay(1.0, 0.5).clip(min=0.2).table(4).tolist()
+        [1.0, 0.5, 0.25, 0.2]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    min: float | None = field(_bound, None)
+    max: float | None = field(_bound, None)
+
+    def _validate(self) -> None:
+        if self.min is None and self.max is None:
+            raise ValueError("Clip.min: expected a bound on at least one side, got None for both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"Clip.min: expected at most max = {self.max}, got {self.min}")
+
+    def _lower(self, rows: list[Row]) -> int:
+        low = -math.inf if self.min is None else self.min
+        high = math.inf if self.max is None else self.max
+        return row(rows, "CLIP", low, high, children=[self.schedule._lower(rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class Staircase(_Changed):
+    """A schedule that changes only every so many updates.
+
+    `schedule(floor(t / every) * every)`
+
+    Args:
+        schedule: what is held.
+        every: updates between changes, >= 1.
+
+    Raises:
+        TypeError, ValueError: no schedule; `every` that is no int >= 1.
+
+    Also known as: `staircase=True` of Keras, TF1 and optax; torch `StepLR` is `ExponentialDecay(...).staircase(step_size)`.
+
+    Example:
+        >>> from lrcore import ExponentialDecay
+        >>> Staircase(ExponentialDecay(1.0, 0.5, decay_steps=3), 3).table(7).tolist()
+        [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    every: int = field(_duration, duration=True)
+
+    def _lower(self, rows: list[Row]) -> int:
+        return row(rows, "STAIRCASE", span=self.every, children=[self.schedule._lower(rows)])
+
+    def _length(self, scale: float) -> int | None:
+        """The begin of the first stair that is not before the end of the schedule."""
+        inner = self.schedule._length(scale)
+        if inner is None or scale == 1.0:
+            return inner if inner is None else -(-inner // self.every) * self.every
+        stair = max(self.every * scale, 1.0)
+        number = max(0, math.floor(inner / stair) - 1)
+        while rounded(number * stair) < inner:
+            number += 1
+        return rounded(number * stair)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(_Changed):
+    """A schedule, sooner or later.
+
+    `schedule(max(t + n, 0))`
+
+    Args:
+        schedule: what is moved.
+        n: updates; positive: begin n steps into the schedule; negative: hold its first value for -n steps.
+
+    Raises:
+        TypeError, ValueError: no schedule; `n` that is no int within 2**53.
+
+    Also known as: torch `last_epoch=n` at construction (without its traps).
+
+    Example:
+        >>> from lrcore import Linear
+        >>> Shift(Linear(1.0, 0.0, 4), 2).table(3).tolist()
+        [0.5, 0.25, 0.0]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    n: int = field(_check.whole(1 - END_OF_STEPS), duration=True)
+
+    def _lower(self, rows: list[Row]) -> int:
+        return row(rows, "SHIFT", span=self.n, children=[self.schedule._lower(rows)])
+
+    def _length(self, scale: float) -> int | None:
+        inner = self.schedule._length(scale)
+        moved = scaled(abs(self.n), scale)
+        return inner if inner is None else max(0, inner - moved if self.n >= 0 else inner + moved)
+
+
+def _factor(where: str, given: Any) -> float:
+    factor = _check.positive(where, given)
+    if not 1e-9 <= factor <= 1e9:
+        _check.refuse(where, "a factor between 1e-9 and 1e9", given)
+    return factor
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(_Changed):
+    """A schedule, slower or faster: every duration in it times a factor, rounded half up to whole updates.
+
+    `schedule(t / factor)`, with the boundaries of the stretched schedule on whole updates
+
+    Args:
+        schedule: what is stretched.
+        factor: the factor of every duration, between 1e-9 and 1e9. A duration stays at least one update; the `decay_steps` of
+            unbounded decays need not be whole.
+
+    Raises:
+        TypeError, ValueError: no schedule; a factor outside of these bounds.
+
+    Also known as: Composer's `scale_schedule_ratio`.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> Stretch(Linear(1.0, 0.0, 4), 0.5).table(3).tolist()
+        [1.0, 0.5, 0.0]
+    """
+
+    schedule: Schedule = field(is_schedule)
+    factor: float = field(_factor)
+
+    def _lower(self, rows: list[Row]) -> int:
+        return row(rows, "STRETCH", self.factor, children=[self.schedule._lower(rows)])
+
+    def _length(self, scale: float) -> int | None:
+        return self.schedule._length(scale * self.factor)
+
+    def _rounded_durations(self, factor: float) -> Iterator[str]:
+        return self.schedule._rounded_durations(factor * self.factor)

@@ -1,0 +1,346 @@
+"""Recipes: the schedules that people ask for by name. A recipe only composes curves and combinators."""
+
+from __future__ import annotations
+
+import math
+
+from lrcore import _check
+from lrcore.compose import Cycle, Sequence
+from lrcore.curves import Cosine, Exponential, ExponentialDecay, InverseSqrt, Linear, Polynomial
+from lrcore.schedule import Schedule, rounded
+
+_whole = _check.whole(0)
+_whole_from_1 = _check.whole(1)
+_CURVES = {"linear": Linear, "cosine": Cosine, "exponential": Exponential}
+
+
+def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
+    """Phases one after another, without those of 0 steps; the last one that lasts holds its end."""
+    lasting = [phase for phase in phases if phase[1]] or phases[-1:]
+    return Sequence([*lasting[:-1], lasting[-1][0]]) if len(lasting) > 1 else lasting[0][0]
+
+
+def _to(curve: str, init_value: float, end_value: float, steps: int) -> tuple[Schedule, int]:
+    return _CURVES[curve](init_value, end_value, max(steps, 1)), steps
+
+
+def _gap(high: float, low: float) -> float:
+    """A number whose sum with `low` rounds to `high` itself: high - low, or a neighbour of it.
+
+    It makes a peak exact that is a cycle above a floor. There always is one: below `2 * low` the difference is exact, above
+    it is at least as finely spaced as `high`.
+    """
+    gap = high - low
+    while gap + low != high:
+        gap = math.nextafter(gap, math.inf if gap + low < high else -math.inf)
+    return gap
+
+
+def step_decay(init_value: float, drop: float, every: int) -> Schedule:
+    """A drop by a factor every so many updates.
+
+    `init_value * drop**floor(t / every)`
+
+    Args:
+        init_value: the first value.
+        drop: the factor, > 0.
+        every: updates between drops, >= 1.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Also known as: torch `StepLR`, Keras `ExponentialDecay(staircase=True)`.
+
+    Example:
+        >>> step_decay(1.0, 0.5, 2).table(5).tolist()
+        [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    return ExponentialDecay(init_value, drop, _whole_from_1("step_decay.every", every)).staircase(every)
+
+
+def cyclic_polynomial(init_value: float, end_value: float, period: int, power: float) -> Schedule:
+    """A polynomial decay that starts again every `period` updates.
+
+    `end_value + (init_value - end_value) * (1 - g / period)**power` with `g = t mod period`
+
+    Args:
+        init_value: the value at each restart.
+        end_value: where each cycle aims; the restart comes one update before it.
+        period: updates between restarts, >= 1.
+        power: the exponent, > 0.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Also known as: Keras `PolynomialDecay(cycle=True)`, nearly (its cycles grow).
+
+    Example:
+        >>> cyclic_polynomial(1.0, 0.0, 4, 2).table(6).tolist()
+        [1.0, 0.5625, 0.25, 0.0625, 1.0, 0.5625]
+    """
+    return Cycle(Polynomial(init_value, end_value, period, power), period)
+
+
+def sgdr(
+    init_value: float, end_value: float, period: int, period_mult: float = 1, value_mult: float = 1.0
+) -> Schedule:
+    """Cosine annealing with warm restarts.
+
+    `end_value + (init_value - end_value) * value_mult**k * (1 + cos(pi * (t - S_k) / T_k)) / 2` in cycle k, which begins at
+    `S_k` and lasts `T_k = period * period_mult**k` updates
+
+    Args:
+        init_value: the value at the first restart.
+        end_value: where each cycle ends.
+        period: updates of the first cycle, >= 1.
+        period_mult: factor from the length of each cycle to the next, >= 1.
+        value_mult: factor from the height of each peak above `end_value` to the next, > 0.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Reference: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (2017).
+    Also known as: torch `CosineAnnealingWarmRestarts`, Keras `CosineDecayRestarts`, `optax.sgdr_schedule`, HF
+    `cosine_with_restarts`.
+
+    Example:
+        >>> schedule = sgdr(0.1, 0.001, 100, period_mult=2)
+        >>> [schedule(step) for step in (0, 100, 300, 700)]
+        [0.1, 0.1, 0.1, 0.1]
+    """
+    if value_mult == 1.0:
+        return Cycle(Cosine(init_value, end_value, period), period, period_mult)
+    init_value, end_value = _check.value("sgdr.init_value", init_value), _check.value("sgdr.end_value", end_value)
+    return Cycle(Cosine(_gap(init_value, end_value), 0.0, period), period, period_mult, value_mult) + end_value
+
+
+def warmup_cosine(
+    peak_value: float, end_value: float, warmup_steps: int, steps: int, init_value: float = 0.0
+) -> Schedule:
+    """A linear rise, then half a cosine wave down.
+
+    Args:
+        peak_value: the value at step `warmup_steps`.
+        end_value: the value at step `steps` and after it.
+        warmup_steps: updates of the rise; 0 for none.
+        steps: updates of the whole run, the rise included, >= 1.
+        init_value: the first value of the rise.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these; a warm-up longer than the run.
+
+    Also known as: `optax.warmup_cosine_decay_schedule`, HF `cosine`, Keras `CosineDecay(warmup_steps=...)` (whose
+    `decay_steps` leave the warm-up out).
+
+    Example:
+        >>> warmup_cosine(1.0, 0.0, 2, 4).table(6).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+    steps = _whole_from_1("warmup_cosine.steps", steps)
+    warmup_steps = _check.whole(0, steps, "updates within the run")("warmup_cosine.warmup_steps", warmup_steps)
+    return _in_order(
+        [
+            _to("linear", init_value, peak_value, warmup_steps),
+            _to("cosine", peak_value, end_value, steps - warmup_steps),
+        ]
+    )
+
+
+def one_cycle(
+    peak_value: float,
+    steps: int,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    curve: str = "cosine",
+    three_phase: bool = False,
+) -> Schedule:
+    """Up to a high learning rate and down far below the first one, over one run.
+
+    From `peak_value / div_factor` up to `peak_value` in `pct_start * steps` updates (rounded), then down to
+    `peak_value / div_factor / final_div_factor` at step `steps`. With three phases the way down is symmetric to the way up,
+    back to the first value, and the last phase goes on to the end.
+
+    Args:
+        peak_value: the highest value.
+        steps: updates of the whole run, >= 1.
+        pct_start: share of the run that rises, in [0, 1] (at most 0.5 with three phases).
+        div_factor: peak over first value, > 0.
+        final_div_factor: first over last value, > 0.
+        curve: "cosine" or "linear".
+        three_phase: a symmetric cycle and a phase that annihilates.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Reference: Smith and Topin, Super-Convergence (2018).
+    Also known as: torch `OneCycleLR` (which reaches its phases an update earlier), `optax.cosine_onecycle_schedule`, fastai
+    `fit_one_cycle`.
+
+    Example:
+        >>> schedule = one_cycle(1.0, 10, div_factor=4, final_div_factor=100)
+        >>> schedule(0), schedule(3), schedule(10)
+        (0.25, 1.0, 0.0025)
+    """
+    steps = _whole_from_1("one_cycle.steps", steps)
+    share = _check.not_negative("one_cycle.pct_start", pct_start)
+    most = 0.5 if three_phase else 1.0
+    if share > most:
+        _check.refuse("one_cycle.pct_start", f"a share of the run, at most {most}", pct_start)
+    curve = _check.choice("cosine", "linear")("one_cycle.curve", curve)
+    first = _check.value("one_cycle.peak_value", peak_value) / _check.positive("one_cycle.div_factor", div_factor)
+    last = first / _check.positive("one_cycle.final_div_factor", final_div_factor)
+    up = rounded(share * steps)
+    if not three_phase:
+        return _in_order([_to(curve, first, peak_value, up), _to(curve, peak_value, last, steps - up)])
+    down = min(up, steps - up)
+    return _in_order(
+        [
+            _to(curve, first, peak_value, up),
+            _to(curve, peak_value, first, down),
+            _to(curve, first, last, steps - up - down),
+        ]
+    )
+
+
+def triangular(
+    init_value: float,
+    peak_value: float,
+    steps_up: int,
+    steps_down: int | None = None,
+    mode: str = "triangular",
+    decay_rate: float = 1.0,
+) -> Schedule:
+    """Cyclical learning rates: up and down in straight lines, again and again.
+
+    Mode "triangular" keeps the height, "triangular2" halves it each cycle, "exp_range" multiplies it by `decay_rate**t`.
+
+    Args:
+        init_value: the lowest value, where each cycle begins and ends.
+        peak_value: the highest value of the first cycle.
+        steps_up: updates from the lowest value to the highest, >= 1.
+        steps_down: updates back; `steps_up` if None.
+        mode: see above.
+        decay_rate: factor of the height for each update, > 0, for "exp_range".
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017).
+    Also known as: torch `CyclicLR`, TensorFlow Addons `TriangularCyclicalLearningRate`.
+
+    Example:
+        >>> triangular(0.0, 1.0, 2).table(6).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
+        >>> triangular(0.5, 1.0, 1, mode="triangular2").table(5).tolist()
+        [0.5, 1.0, 0.5, 0.75, 0.5]
+    """
+    mode = _check.choice("triangular", "triangular2", "exp_range")("triangular.mode", mode)
+    up = _whole_from_1("triangular.steps_up", steps_up)
+    down = up if steps_down is None else _whole_from_1("triangular.steps_down", steps_down)
+    if mode == "triangular":
+        return _wave(init_value, peak_value, up, down)
+    low = _check.value("triangular.init_value", init_value)
+    height = _gap(_check.value("triangular.peak_value", peak_value), low)
+    if mode == "triangular2":
+        return _wave(0.0, height, up, down, value_mult=0.5) + low
+    rate = _check.positive("triangular.decay_rate", decay_rate)
+    return _wave(0.0, height, up, down) * ExponentialDecay(1.0, rate) + low
+
+
+def _wave(low: float, high: float, up: int, down: int, value_mult: float = 1.0) -> Schedule:
+    return Cycle(Linear(low, high, up) >> Linear(high, low, down), up + down, value_mult=value_mult)
+
+
+def wsd(
+    peak_value: float,
+    warmup_steps: int,
+    steps: int,
+    decay_steps: int,
+    end_value: float = 0.0,
+    init_value: float = 0.0,
+    curve: str = "linear",
+) -> Schedule:
+    """Warm-up, stable, decay: a linear rise, the peak for most of the run, and a decay at its end.
+
+    Args:
+        peak_value: the value between rise and decay.
+        warmup_steps: updates of the rise; 0 for none.
+        steps: updates of the whole run, >= 1.
+        decay_steps: updates of the decay, the last ones of the run; 0 for none.
+        end_value: the value at step `steps` and after it (> 0 for an exponential decay).
+        init_value: the first value of the rise.
+        curve: of the decay: "linear", "cosine" or "exponential".
+
+    Raises:
+        TypeError, ValueError: arguments outside of these; a rise and a decay that together are longer than the run.
+
+    Reference: Hu et al., MiniCPM (2024), section 4.
+    Also known as: HF `warmup_stable_decay`, "trapezoidal", Megatron `WSD`.
+
+    Example:
+        >>> wsd(1.0, 2, 8, 4).table(9).tolist()
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    steps = _whole_from_1("wsd.steps", steps)
+    warmup_steps = _check.whole(0, steps, "updates within the run")("wsd.warmup_steps", warmup_steps)
+    after_warmup = _check.whole(0, steps - warmup_steps, "updates within what the warm-up leaves of the run")
+    decay_steps = after_warmup("wsd.decay_steps", decay_steps)
+    curve = _check.choice(*_CURVES)("wsd.curve", curve)
+    return _in_order(
+        [
+            _to("linear", init_value, peak_value, warmup_steps),
+            _to("linear", peak_value, peak_value, steps - warmup_steps - decay_steps),
+            _to(curve, peak_value, end_value, decay_steps),
+        ]
+    )
+
+
+def inverse_sqrt(peak_value: float, warmup_steps: int, init_value: float = 0.0) -> Schedule:
+    """A linear rise, then the inverse square root of the step, without an end.
+
+    `peak_value * sqrt(warmup_steps / t)` for `t >= warmup_steps`
+
+    Args:
+        peak_value: the value at step `warmup_steps`.
+        warmup_steps: updates of the rise, >= 1.
+        init_value: the first value of the rise.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Also known as: fairseq `inverse_sqrt`, HF `inverse_sqrt` (with `timescale=warmup_steps`).
+
+    Example:
+        >>> inverse_sqrt(1.0, 4).table(5).tolist(), inverse_sqrt(1.0, 4)(16)
+        ([0.0, 0.25, 0.5, 0.75, 1.0], 0.5)
+    """
+    warmup_steps = _whole_from_1("inverse_sqrt.warmup_steps", warmup_steps)
+    return Linear(init_value, peak_value, warmup_steps) >> InverseSqrt(peak_value, warmup_steps).shift(warmup_steps)
+
+
+def noam(model_size: int, warmup_steps: int, factor: float = 1.0) -> Schedule:
+    """The schedule of the first Transformer.
+
+    `factor * model_size**-0.5 * min(t**-0.5, t * warmup_steps**-1.5)`, 0 at step 0
+
+    Args:
+        model_size: width of the model, >= 1.
+        warmup_steps: updates of the rise, >= 1.
+        factor: the scale of all values.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    The paper counts steps from 1: `noam(...).shift(1)` gives its numbers, with a first update above 0.
+
+    Reference: Vaswani et al., Attention Is All You Need (2017), equation 3.
+    Also known as: Paddle `NoamDecay`, OpenNMT `noam`.
+
+    Example:
+        >>> noam(4, 4).table(5).tolist()
+        [0.0, 0.0625, 0.125, 0.1875, 0.25]
+    """
+    width = _check.whole(1, what="a model size")("noam.model_size", model_size)
+    warmup_steps = _whole_from_1("noam.warmup_steps", warmup_steps)
+    return inverse_sqrt(_check.value("noam.factor", factor) / math.sqrt(width * warmup_steps), warmup_steps)

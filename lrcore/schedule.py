@@ -1,0 +1,408 @@
+"""Schedule: a pure function of the update number, as an immutable value.
+
+A subclass is a frozen dataclass that names its parameters and writes itself as rows of the engine (`_lower`). Everything
+else stands here: evaluation at a step, at an array of steps and over a range, the operators and pickle. The compiled
+program is a cache in a slot outside of the dataclass' fields: it takes no part in equality, repr or pickle.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from functools import cache
+from os import PathLike
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from lrcore import _check
+from lrcore._check import END_OF_STEPS
+from lrcore._engine import KINDS, MAX_DEPTH, Program
+
+if TYPE_CHECKING:
+    from lrcore import compose
+    from lrcore._engine import Row
+
+LAST_STEP = END_OF_STEPS - 1
+THREAD_TILE = 1 << 20  # steps that a thread takes at a time: about a millisecond of work
+
+_check_start = _check.whole(0, LAST_STEP, "a step")
+_check_count = _check.whole(0, END_OF_STEPS, "a number of steps")
+_check_threads = _check.whole(1, 1024, "a number of threads")
+
+
+class RoundingWarning(UserWarning):
+    """A stretched duration was not a whole number of updates, and was rounded."""
+
+
+class Schedule(ABC):
+    """A learning rate as a pure function of the number of updates already done.
+
+    The first update uses `schedule(0)`. A schedule is a value: it compares and hashes by its parameters, `repr` gives the
+    expression that builds it, and it can be pickled, copied and shared between threads and processes.
+
+    Example:
+        >>> from lrcore import Cosine, Linear
+        >>> schedule = Linear(0.0, 0.1, 100) >> Cosine(0.1, 0.0, 900)
+        >>> schedule(0), schedule(50), schedule(100), schedule(1000)
+        (0.0, 0.05, 0.1, 0.0)
+        >>> schedule.table(1000).shape
+        (1000,)
+    """
+
+    __slots__ = ("_depth", "_program")
+
+    _depth: int
+    _program: Program
+
+    # numpy leaves `array * schedule` to __rmul__, instead of multiplying by each element.
+    __array_ufunc__ = None
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for item in _fields(type(self)):
+            given = getattr(self, item.name)
+            object.__setattr__(self, item.name, item.metadata["check"](f"{name}.{item.name}", given))
+        self._validate()
+        depth = 1 + max((child._depth for child in self._children()), default=0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"{name}: expected at most {MAX_DEPTH} nested schedules, got {depth}")
+        object.__setattr__(self, "_depth", depth)
+
+    # ---- What a subclass says of itself ----
+
+    def _validate(self) -> None:
+        """Checks that need more than one field, each of which has been checked already."""
+
+    def _children(self) -> tuple[Schedule, ...]:
+        return ()
+
+    @abstractmethod
+    def _lower(self, rows: list[Row]) -> int:
+        """Appends this node's row, after those of its children, and returns its place."""
+
+    @abstractmethod
+    def _length(self, scale: float) -> int | None:
+        """`length`, with every duration multiplied by `scale` and rounded as in _program.h."""
+
+    # ---- Evaluation ----
+
+    @property
+    def length(self) -> int | None:
+        """Updates until the value holds for ever, or None if it never does.
+
+        Example:
+            >>> from lrcore import Cosine, Cycle
+            >>> Cosine(0.1, 0.0, 100).length, Cycle(Cosine(0.1, 0.0, 100), 100).length
+            (100, None)
+        """
+        return self._length(1.0)
+
+    def _compiled(self) -> Program:
+        try:
+            return self._program
+        except AttributeError:
+            rows: list[Row] = []
+            self._lower(rows)
+            program = Program(rows)
+            object.__setattr__(self, "_program", program)
+            return program
+
+    @overload
+    def __call__(self, step: int) -> float: ...
+    @overload
+    def __call__(self, step: NDArray[Any]) -> NDArray[np.float64]: ...
+
+    def __call__(self, step: int | ArrayLike) -> float | NDArray[np.float64]:
+        """The learning rate of the update that follows `step` updates.
+
+        Args:
+            step: an int in [0, 2**53), or an array of such ints: any shape, any integer dtype, any strides.
+
+        Returns:
+            A float for an int; for an array a float64 array of its shape.
+
+        Raises:
+            TypeError: a bool, a float or another type that is not an integer.
+            ValueError: a step below 0 or not below 2**53.
+        """
+        if type(step) is int and 0 <= step <= LAST_STEP:
+            return self._compiled().value(step)
+        if isinstance(step, (np.ndarray, list, tuple)) or (hasattr(step, "__array__") and not np.isscalar(step)):
+            return self._at(np.asarray(step))
+        return self._compiled().value(_check_start("step", step))
+
+    def _at(self, steps: NDArray[Any]) -> NDArray[np.float64]:
+        if steps.dtype.kind not in "iu":
+            raise TypeError(f"step: expected integers, got an array of {steps.dtype}")
+        if steps.size and not (0 <= steps.min() and steps.max() <= LAST_STEP):
+            raise ValueError(f"step: expected 0 <= step < 2**53, got steps from {steps.min()} to {steps.max()}")
+        values = np.empty(steps.shape, np.float64)
+        flat = np.ascontiguousarray(steps, np.int64).reshape(-1)
+        if flat.size:
+            self._compiled().take(flat, values.reshape(-1))
+        return values
+
+    def table(
+        self,
+        n: int,
+        start: int = 0,
+        dtype: DTypeLike = None,
+        out: NDArray[Any] | None = None,
+        threads: int = 1,
+    ) -> NDArray[Any]:
+        """The values of the steps start, start + 1, ..., start + n - 1.
+
+        Args:
+            n: how many, >= 0; `start + n` may not exceed 2**53.
+            start: the first step.
+            dtype: "float64" (default) or "float32", which is the float64 value rounded once.
+            out: a C-contiguous, writable array of shape (n,) and one of these dtypes, to write into.
+            threads: how many threads share the work (at most as many as there are cores help).
+
+        Returns:
+            `out`, or a new array.
+
+        Raises:
+            TypeError, ValueError: an argument outside of what is said above.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 4).table(6).tolist()
+            [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+        """
+        n = _check_count("n", n)
+        start = _check_start("start", start)
+        if start + n > END_OF_STEPS:
+            _check.refuse("n", f"start + n <= 2**53 with start = {start}", n)
+        values = _output(n, dtype, out)
+        threads = _check_threads("threads", threads)
+        if n == 0:
+            return values
+        if threads == 1:
+            self._compiled().fill(start, values)
+        else:
+            _fill_by_threads(self._compiled(), start, values, threads)
+        return values
+
+    def save_table(self, path: str | PathLike[str], n: int, **options: Any) -> None:
+        """Writes the first n values to a file; see `lrcore.tables.save_table` for the options."""
+        from lrcore import tables
+
+        tables.save_table(self, path, n, **options)
+
+    # ---- Composition ----
+
+    def __rshift__(self, after: Schedule | float) -> compose.Sequence:
+        """This schedule for its length, then another from its own step 0."""
+        return _compose().then(self, after)
+
+    def __mul__(self, other: Schedule | float) -> Schedule:
+        return _compose().times(self, other) if _is_operand(other) else NotImplemented
+
+    def __rmul__(self, factor: float) -> Schedule:
+        return self * factor
+
+    def __add__(self, other: Schedule | float) -> Schedule:
+        return _compose().plus(self, other) if _is_operand(other) else NotImplemented
+
+    def __radd__(self, other: float) -> Schedule:
+        return self + other
+
+    def clip(self, min: float | None = None, max: float | None = None) -> compose.Clip:
+        """The values, none below `min` and none above `max` (None: no bound on that side).
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 10).clip(0.2, 0.9).table(4).tolist()
+            [0.9, 0.9, 0.8, 0.7]
+        """
+        return _compose().Clip(self, min, max)
+
+    def staircase(self, every: int) -> compose.Staircase:
+        """The value at the last multiple of `every`: a schedule in epochs, say, that changes only between them.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 4).staircase(2).table(5).tolist()
+            [1.0, 1.0, 0.5, 0.5, 0.0]
+        """
+        return _compose().Staircase(self, every)
+
+    def shift(self, n: int) -> compose.Shift:
+        """The schedule as it stands n steps later: `a.shift(n)(t) == a(t + n)`; a negative n holds a(0) first.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 4).shift(1)(0), Linear(1.0, 0.0, 4).shift(-2).table(4).tolist()
+            (0.75, [1.0, 1.0, 1.0, 0.75])
+        """
+        return _compose().Shift(self, n)
+
+    def stretch(self, factor: float) -> compose.Stretch:
+        """Every duration times `factor`, rounded half up to whole updates.
+
+        A `RoundingWarning` says which durations were not whole.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 4).stretch(2).table(9).tolist()
+            [1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]
+        """
+        stretched = _compose().Stretch(self, factor)
+        rounded = [text for text in self._rounded_durations(stretched.factor) if text]
+        if rounded:
+            warnings.warn(f"stretch({factor}) rounds {', '.join(rounded)}", RoundingWarning, stacklevel=2)
+        return stretched
+
+    def warmup(self, steps: int, init_value: float = 0.0) -> Schedule:
+        """A linear rise from `init_value` to the first value, over `steps` updates, before this schedule begins.
+
+        With `steps=0` there is no warm-up, and the schedule itself comes back.
+
+        Example:
+            >>> from lrcore import Cosine
+            >>> Cosine(0.1, 0.0, 90).warmup(2).table(4, dtype="float32").tolist()
+            [0.0, 0.05000000074505806, 0.10000000149011612, 0.09996954351663589]
+        """
+        return _compose().warmed_up(self, steps, init_value)
+
+    def _rounded_durations(self, factor: float) -> Iterator[str]:
+        """Each duration of this tree that `factor` does not make whole, as 'Name.field 10 to 3 (3.3)'."""
+        for item in _fields(type(self)):
+            if not item.metadata["duration"]:
+                continue
+            given = getattr(self, item.name)
+            for duration in given if isinstance(given, tuple) else (given,):
+                exact = duration * factor
+                if exact != math.floor(exact):
+                    yield f"{type(self).__name__}.{item.name} {duration} to {rounded(exact)} ({exact:g})"
+        for child in self._children():
+            yield from child._rounded_durations(factor)
+
+    # ---- Being a value ----
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, item.name) for item in _fields(type(self)))
+
+    def __copy__(self) -> Schedule:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Schedule:
+        return self
+
+
+def _compose() -> Any:
+    """The combinators, which stand above this module and are needed only once an operator is used."""
+    from lrcore import compose
+
+    return compose
+
+
+@cache
+def _fields(node: type) -> tuple[Field[Any], ...]:
+    return fields(node)
+
+
+def _is_operand(other: object) -> bool:
+    return isinstance(other, (Schedule, int, float, np.number)) and not isinstance(other, bool)
+
+
+def is_schedule(where: str, given: object) -> Schedule:
+    """A check: a schedule, or a number for a constant one."""
+    if isinstance(given, Schedule):
+        return given
+    if not _is_operand(given):
+        _check.refuse(where, "a schedule or a number", given, TypeError)
+    from lrcore.curves import Constant
+
+    return Constant(_check.value(where, given))
+
+
+def row(
+    rows: list[Row],
+    kind: str,
+    init: float = 0.0,
+    end: float = 0.0,
+    *,
+    shape: float = 0.0,
+    span: float = 1.0,
+    children: list[int] | None = None,
+    marks: array[int] | None = None,
+    data: NDArray[Any] | None = None,
+    mirror: bool = False,
+    count: int = 0,
+) -> int:
+    """Appends a row of the engine and returns its place. What each field means for a kind stands at lr_node."""
+    kids = None if children is None else array("i", children)
+    rows.append((KINDS[kind], init, end, shape, span, kids, marks, data, mirror, count))
+    return len(rows) - 1
+
+
+# ---- Durations under a time scale: the twins of lr_rounded and lr_scaled in _program.h ----
+
+
+def rounded(duration: float) -> int:
+    return math.floor(duration + 0.5)
+
+
+def scaled(duration: int, scale: float) -> int:
+    return duration if scale == 1.0 else rounded(duration * scale)
+
+
+# ---- Tables ----
+
+
+def _output(n: int, dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
+    if out is None:
+        return np.empty(n, _table_dtype(np.float64 if dtype is None else dtype))
+    if not isinstance(out, np.ndarray):
+        _check.refuse("out", "a numpy array", out, TypeError)
+    wanted = _table_dtype(out.dtype if dtype is None else dtype)
+    if out.dtype != wanted or out.shape != (n,):
+        raise ValueError(f"out: expected shape ({n},) and dtype {wanted}, got {out.shape} and {out.dtype}")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError("out: expected a C-contiguous, aligned and writable array")
+    return out
+
+
+def _table_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        known = None
+    if known is None or known not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise ValueError(f"dtype: expected 'float64' or 'float32', got {_check.shown(dtype)}")
+    return known
+
+
+def _fill_by_threads(program: Program, start: int, out: NDArray[Any], threads: int) -> None:
+    """Threads take tiles in turn until none is left; on an exception (Ctrl-C too) each stops after the tile it is at."""
+    tiles = iter(range(0, out.size, THREAD_TILE))
+    stopped = threading.Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for at in tiles:
+                if stopped.is_set():
+                    return
+                program.fill(start + at, out[at : at + THREAD_TILE])
+        except BaseException as error:
+            stopped.set()
+            errors.append(error)
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise cast(BaseException, errors[0])
