@@ -147,15 +147,6 @@ def test_the_engine_imports_nothing_of_lrcore():
     assert not {"lrcore", "bindings", "numpy"} & set(found)
 
 
-def test_the_kernels_need_no_libc():
-    """The functions of libm differ between machines; only the compiler's own headers are included."""
-    included = set()
-    for header in (ROOT / "lrcore").glob("*.h"):
-        included |= set(re.findall(r"^\s*#\s*include\s*[<\"]([^>\"]+)", header.read_text(), re.MULTILINE))
-    ours = {path.name for path in (ROOT / "lrcore").glob("*.h")}
-    assert included - ours <= {"features.h", "stdint.h", "stddef.h", "float.h", "limits.h"}
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
 def test_nothing_imports_bench(path):
     assert not [name for name, _ in imports(path, into_functions=True) if name.split(".")[0] == "bench"]
@@ -174,7 +165,7 @@ def test_import_lrcore_loads_no_framework():
     assert "lrcore.bindings" not in loaded
 
 
-def test_import_lrcore_adds_nothing_but_itself_to_the_packages_of_numpy():
-    tops = {name.split(".")[0] for name in loaded_by("import lrcore") - loaded_by("import numpy")}
-    ours = {name for name in tops if name not in sys.stdlib_module_names and not name.startswith("_")}
-    assert ours == {"lrcore", "cython_runtime"}
+def test_import_lrcore_loads_itself_and_numpy():
+    tops = {name.split(".")[0] for name in loaded_by("import lrcore") - loaded_by("pass")}
+    packages = {name for name in tops if name not in sys.stdlib_module_names and not name.startswith("_")}
+    assert packages == {"lrcore", "numpy", "cython_runtime"}
