@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LIBM = set(b"cos sin tan exp exp2 expm1 log log2 log10 log1p pow fma fmod".split())
 SOURCES = {".c", ".pyx", ".pxd", ".h", ".cpp"}
 
 
@@ -60,28 +61,21 @@ def test_the_wheel_carries_the_license(wheel):
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.names)
 
 
-def test_the_engine_of_the_wheel_has_no_debug_symbols(wheel):
-    assert wheel.path.stat().st_size < 1_000_000
+def engine_bytes(installed):
+    (engine,) = (installed / "lrcore").glob("_engine.*[od]")
+    return engine.read_bytes()
+
+
+def test_the_engine_has_no_debug_sections(installed):
+    """Many interpreters pass -g on; that is three quarters of the file."""
+    assert b".debug_info" not in engine_bytes(installed)
 
 
 def test_the_engine_calls_no_function_of_libm(installed):
     """Its results differ from machine to machine. A symbol stands in the file between two zero bytes."""
-    (engine,) = (installed / "lrcore").glob("_engine.*[od]")
-    symbols = set(engine.read_bytes().split(b"\0"))
+    symbols = set(engine_bytes(installed).split(b"\0"))
     assert b"PyInit__engine" in symbols
-    assert not symbols & {
-        b"cos",
-        b"sin",
-        b"tan",
-        b"exp",
-        b"exp2",
-        b"expm1",
-        b"log",
-        b"log2",
-        b"log1p",
-        b"pow",
-        b"fma",
-    }
+    assert not symbols & LIBM
 
 
 @pytest.mark.parametrize("folder", ["lrcore", "bindings", "tests", "bench"])
