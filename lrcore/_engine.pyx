@@ -3,7 +3,8 @@
 """The native core: a compiled schedule (`Program`) and the smoothing of loss curves (`smooth`).
 
 (a) Buffers are owned here and the GIL is released here; what is computed stands in `_kernels.h`, `_program.h` and `_smooth.h`.
-(b) `Program` trusts its caller: `Schedule` has checked parameters and steps. Only types and buffer formats are checked.
+(b) `Program` trusts its caller: `Schedule` has checked parameters and steps. Only types and buffer formats are checked, and
+    the range of a single step, because here that costs a nanosecond and in Python fifty.
 (c) No `cimport numpy`: typed memoryviews need nothing of numpy to build, and make the wheel independent of its version.
 (d) Long work is cut into chunks, with a look at pending signals between them: Ctrl-C returns within milliseconds.
 """
@@ -30,6 +31,7 @@ cdef extern from "_program.h" nogil:
         int64_t count
         lr_curve curve
     int LR_LAST_CURVE, LR_MAX_DEPTH, LR_HAS_CLONES, LR_KIND_COUNT
+    int64_t LR_LAST_STEP
     const char *lr_kind_names[]
     void lr_prepare(lr_curve *curve, int32_t kind, double init, double end, double span, double shape)
     double lr_value(const lr_node *nodes, int32_t root, double scale, int64_t step)
@@ -158,7 +160,9 @@ cdef class Program:
         return frames
 
     def value(self, int64_t step):
-        """The value at one step."""
+        """The value at one step; a ValueError without a message outside of [0, 2**53), which Schedule words for its users."""
+        if not 0 <= step <= LR_LAST_STEP:
+            raise ValueError
         return lr_value(self.nodes, self.root, 1.0, step)
 
     def fill(self, int64_t start, out):

@@ -132,8 +132,11 @@ class Schedule(ABC):
             TypeError: a bool, a float or another type that is not an integer.
             ValueError: a step below 0 or not below 2**53.
         """
-        if type(step) is int and 0 <= step <= LAST_STEP:
-            return self._compiled().value(step)
+        if type(step) is int:
+            try:
+                return self._program.value(step)
+            except (AttributeError, ValueError, OverflowError):  # not compiled yet, or outside of the range: see below
+                pass
         if isinstance(step, (np.ndarray, list, tuple)) or (hasattr(step, "__array__") and not np.isscalar(step)):
             return self._at(np.asarray(step))
         return self._compiled().value(_check_start("step", step))
