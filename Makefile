@@ -1,5 +1,7 @@
 # `make demo` and `make test` need nothing but python3 (3.10 or newer, with venv and headers), a C compiler and make.
 # A file in $(VENV) marks each set of packages as installed, so a second run starts at once.
+# Without a package index, next to setuptools, Cython and numpy:
+#     pip install --no-index --no-build-isolation --no-deps .
 
 PYTHON ?= python3
 VENV ?= .venv
