@@ -292,7 +292,7 @@ CURVES = [
         lambda: lr.Interpolate([(0, 0.0), (2, 1.0), (6, 0.0)], curve="cosine"),
         (
             (0, 0.0),
-            (1, 0.5),
+            (1, "0.5"),
             (2, 1.0),
             (3, "0.8535533905932737622004"),
             (4, 0.5),
@@ -671,10 +671,11 @@ RECIPES = [
         ),
         (4, 12, 28),
     ),
+    # each peak half as high above 0.5: 0.5, 0.25, 0.125
     Case(
         "sgdr: equal cycles, falling peaks",
         lambda: lr.sgdr(1.0, 0.5, 4, value_mult=0.5),
-        ((0, 1.0), (2, 0.75), (4, 0.5), (6, 0.375), (8, 0.25)),
+        ((0, 1.0), (2, 0.75), (4, 0.75), (6, 0.625), (8, 0.625), (12, 0.5625)),
         (4, 8, 12),
     ),
     # up over 4, down over the other 8
@@ -691,6 +692,113 @@ RECIPES = [
         ((0, 0.5), (1, 0.75), (2, 1.0), (3, 0.75), (4, 0.5)),
         (2, 4),
         4,
+    ),
+    Case(
+        "warmup_cosine: without a warm-up",
+        lambda: lr.warmup_cosine(1.0, 0.0, 0, 4),
+        ((0, 1.0), (2, 0.5), (4, 0.0)),
+        (4,),
+        4,
+    ),
+    # 1/4 up to 1 in 3 of 10, down to 1/400
+    Case(
+        "one_cycle: cosine",
+        lambda: lr.one_cycle(1.0, 10, div_factor=4, final_div_factor=100),
+        ((0, 0.25), (3, 1.0), (10, 0.0025), (11, 0.0025)),
+        (3, 10),
+        10,
+    ),
+    # 1/4 up to 1 in 2 of 8, down to 1/8 in the other 6
+    Case(
+        "one_cycle: linear",
+        lambda: lr.one_cycle(1.0, 8, pct_start=0.25, div_factor=4, final_div_factor=2, curve="linear"),
+        ((0, 0.25), (1, 0.625), (2, 1.0), (5, 0.5625), (8, 0.125), (9, 0.125)),
+        (2, 8),
+        8,
+    ),
+    # up in 2, back in 2, down to 1/8 in the last 4
+    Case(
+        "one_cycle: three phases",
+        lambda: lr.one_cycle(
+            1.0, 8, pct_start=0.25, div_factor=4, final_div_factor=2, curve="linear", three_phase=True
+        ),
+        ((0, 0.25), (1, 0.625), (2, 1.0), (3, 0.625), (4, 0.25), (6, 0.1875), (8, 0.125)),
+        (2, 4, 8),
+        8,
+    ),
+    Case(
+        "triangular: equal",
+        lambda: lr.triangular(0.5, 1.0, 2),
+        ((0, 0.5), (1, 0.75), (2, 1.0), (3, 0.75), (4, 0.5), (6, 1.0), (4 * 10**9 + 1, 0.75)),
+        (2, 4, 6, 8),
+    ),
+    Case(
+        "triangular: down slower than up",
+        lambda: lr.triangular(0.0, 1.0, 2, 4),
+        ((0, 0.0), (1, 0.5), (2, 1.0), (3, 0.75), (5, 0.25), (6, 0.0), (8, 1.0)),
+        (2, 6, 8),
+    ),
+    # heights 1/2, 1/4, 1/8 above 1/2
+    Case(
+        "triangular: halving",
+        lambda: lr.triangular(0.5, 1.0, 2, mode="triangular2"),
+        ((0, 0.5), (1, 0.75), (2, 1.0), (4, 0.5), (5, 0.625), (6, 0.75), (10, 0.625)),
+        (2, 4, 6, 8),
+    ),
+    # the triangle times 0.5**t
+    Case(
+        "triangular: exp_range",
+        lambda: lr.triangular(0.0, 1.0, 2, mode="exp_range", decay_rate=0.5),
+        ((0, 0.0), (1, 0.25), (2, 0.25), (3, 0.0625), (4, 0.0), (6, 0.5**6)),
+        (2, 4),
+    ),
+    # up in 2, level for 2, down in 4
+    Case(
+        "wsd: linear",
+        lambda: lr.wsd(1.0, 2, 8, 4),
+        ((0, 0.0), (1, 0.5), (2, 1.0), (3, 1.0), (4, 1.0), (5, 0.75), (7, 0.25), (8, 0.0), (9, 0.0)),
+        (2, 4, 8),
+        8,
+    ),
+    Case(
+        "wsd: exponential",
+        lambda: lr.wsd(1.0, 0, 4, 2, end_value=0.25, curve="exponential"),
+        ((0, 1.0), (1, 1.0), (2, 1.0), (3, 0.5), (4, 0.25), (5, 0.25)),
+        (2, 4),
+        4,
+    ),
+    Case(
+        "wsd: cosine",
+        lambda: lr.wsd(1.0, 1, 5, 2, end_value=0.5, init_value=0.25, curve="cosine"),
+        ((0, 0.25), (1, 1.0), (3, 1.0), (4, 0.75), (5, 0.5)),
+        (1, 3, 5),
+        5,
+    ),
+    # sqrt(4/t) after 4
+    Case(
+        "inverse_sqrt: after a rise",
+        lambda: lr.inverse_sqrt(1.0, 4),
+        ((0, 0.0), (1, 0.25), (3, 0.75), (4, 1.0), (12, "0.5773502691896257645091"), (16, 0.5), (64, 0.25)),
+        (4,),
+    ),
+    # 4**-0.5 * min(t**-0.5, t * 4**-1.5)
+    Case(
+        "noam: small",
+        lambda: lr.noam(4, 4),
+        ((0, 0.0), (1, 0.0625), (2, 0.125), (4, 0.25), (16, 0.125), (64, 0.0625)),
+        (4,),
+    ),
+    # the base model of the paper: its peak is 512**-0.5 * 4000**-0.5
+    Case(
+        "noam: of the paper",
+        lambda: lr.noam(512, 4000),
+        (
+            (0, 0.0),
+            (4000, "0.000698771242968684280128"),
+            (2000, "0.000349385621484342140064"),
+            (16000, "0.000349385621484342140064"),
+        ),
+        (4000,),
     ),
 ]
 

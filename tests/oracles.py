@@ -145,6 +145,12 @@ def within_ulps(value):
     return Estimate(value, mpf(ULPS_OF_VALUE * ulp(value)))
 
 
+def decayed(value, init, scale):
+    """The contract of a decay; a stretched unit of time is a rounded float, which the exponent magnifies."""
+    depth = 0 if scale == 1 or value == 0 else abs(EXACT.log(value / mpf(init)))
+    return Estimate(value, (ULPS_OF_VALUE + 4 * depth) * ulp(value))
+
+
 def between_ends(init, end, steps, t, value):
     """The contract of a curve: exact at both ends, and relative accuracy when they have one sign."""
     if t == 0 or t >= steps:
@@ -205,25 +211,20 @@ def _(schedule: lrcore.Exponential, t, scale):
 
 @estimate.register
 def _(schedule: lrcore.ExponentialDecay, t, scale):
-    return within_ulps(
-        exponential_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
-    )
+    init, unit = schedule.init_value, Fraction(schedule.decay_steps) * scale
+    return decayed(exponential_decay(init, schedule.decay_rate, unit, t), init, scale)
 
 
 @estimate.register
 def _(schedule: lrcore.NaturalExpDecay, t, scale):
-    return within_ulps(
-        natural_exp_decay(schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t)
-    )
+    init, unit = schedule.init_value, Fraction(schedule.decay_steps) * scale
+    return decayed(natural_exp_decay(init, schedule.decay_rate, unit, t), init, scale)
 
 
 @estimate.register
 def _(schedule: lrcore.InverseTimeDecay, t, scale):
-    return within_ulps(
-        inverse_time_decay(
-            schedule.init_value, schedule.decay_rate, Fraction(schedule.decay_steps) * scale, t
-        )
-    )
+    init, unit = schedule.init_value, Fraction(schedule.decay_steps) * scale
+    return decayed(inverse_time_decay(init, schedule.decay_rate, unit, t), init, scale)
 
 
 @estimate.register
@@ -283,6 +284,8 @@ def _(schedule: lrcore.Cycle, t, scale):
         k = schedule.count - 1
         t = begins(k + 1)
     length, t = begins(k + 1) - begins(k), t - begins(k)
+    if length == 0:  # the last cycle is squeezed to nothing, and only its end is left
+        length = t = span
     if schedule.mirror:
         t = min(t, length - t)
     inner = estimate(schedule.schedule, t, Fraction(length, span))

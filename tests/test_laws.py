@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lrcore as lr
 from cases import CASES
-from oracles import oracle, restart_step, tolerance
+from oracles import as_written, oracle, restart_step, round_half_up, tolerance
 from strategies import curves, durations, factors, finite_schedules, rates_or_nothing, schedules, steps
 
 LARGEST_STEP = 2**53 - 1
@@ -143,8 +143,44 @@ def test_a_stretched_schedule_agrees_with_the_oracle(a, factor, at):
 def test_stretching_says_that_it_rounds():
     with pytest.warns(lr.RoundingWarning, match=r"Linear\.steps 3 to 5"):
         assert lr.Linear(0.0, 1.0, 3).stretch(1.5).length == 5
-    lr.Linear(0.0, 1.0, 4).stretch(1.5)
-    lr.Linear(0.0, 1.0, 10).stretch(1.1)
+
+
+@pytest.mark.parametrize(
+    ("n", "factor"), [(4, 1.5), (10, 1.1), (100, 1.1), (100, 0.07), (100, 0.29), (1000, 1.001)]
+)
+def test_stretching_to_whole_updates_is_silent(n, factor):
+    """The factor is the decimal that was written: 100 times 1.1 is 110, though not for the float."""
+    assert lr.Linear(0.0, 1.0, n).stretch(factor).length == round_half_up(n * as_written(factor))
+
+
+@pytest.mark.parametrize(
+    ("n", "factor"), [(45, 0.7), (25, 0.58), (25, 1.14), (25, 2.3), (50, 0.29), (30, 2.05)]
+)
+def test_stretching_rounds_half_up(n, factor):
+    """45 times 0.7 is 31.5 and so 32, for the length and for the values."""
+    exact = round_half_up(n * as_written(factor))
+    assert 2 * n * as_written(factor) == 2 * exact - 1
+    slow = stretched(lr.Linear(0.0, 1.0, n), factor)
+    assert slow.length == exact
+    assert (slow(exact - 1), slow(exact)) == (lr.Linear(0.0, 1.0, exact)(exact - 1), 1.0)
+    assert stretched(lr.Piecewise([n], [0.0, 1.0]), factor)(exact - 1) == 0.0
+    assert stretched(lr.Constant(0.5).warmup(n), factor)(exact - 1) < 0.5
+    assert stretched(lr.Table(np.arange(n + 1.0)), factor)(exact - 1) == n - 1
+
+
+@pytest.mark.parametrize(("n", "factor"), [(2**40, 1e9), (2**52, 1e9), (2**52, 123456.789)])
+def test_stretching_beyond_all_steps(n, factor):
+    """Only the beginning of the curve is within 2**53 updates; it is still the beginning of that curve."""
+    slow = lr.Stretch(lr.Linear(0.0, 1.0, n), factor)
+    for step in (1, 2**31, 2**52):
+        assert abs(oracle(slow, step) - slow(step)) <= tolerance(slow, step)
+
+
+def test_a_squeezed_cycle_still_ends():
+    """Cycles of 1 and 1 updates, at half the length: the second has no update left, but its end holds."""
+    cycle = lr.Cycle(lr.Linear(1.0, 0.5, 1), 1, period_mult=1.1, count=2)
+    assert cycle.table(4).tolist() == [1.0, 1.0, 0.5, 0.5]
+    assert stretched(cycle, 0.5).table(4).tolist() == [1.0, 0.5, 0.5, 0.5]
 
 
 # --- products, sums, clips

@@ -254,7 +254,7 @@ def decays_and_steps(draw):
     curve = draw(st.sampled_from([lr.ExponentialDecay, lr.NaturalExpDecay, lr.InverseTimeDecay]))
     rate = math.exp(-fall) if curve is lr.ExponentialDecay else fall
     assume(rate > 0.0)
-    return curve(init, rate, n), min(LARGEST_STEP, int(depth / fall * n))
+    return curve(init, rate, n), min(2**40, int(depth / fall * n))
 
 
 @settings(many, max_examples=500)
@@ -266,8 +266,52 @@ def test_error_of_an_unbounded_decay(drawn):
     assert ulps_between(decay(step), exact) <= 8
 
 
+@pytest.mark.parametrize("exponent", [41, 44, 47, 50, 53])
+@pytest.mark.parametrize("depth", [0.5, 20.0, 300.0])
+def test_error_of_a_decay_of_very_many_steps(exponent, depth):
+    for step in (2**exponent - 1, 2**exponent - 12_345_679, 2**exponent // 3):
+        for decay in (
+            lr.ExponentialDecay(0.1, 0.5, step / depth),
+            lr.ExponentialDecay(0.1, 1 - 2.0**-30, step / depth / 2**30),
+            lr.NaturalExpDecay(0.1, depth / step),
+            lr.NaturalExpDecay(0.1, 0.7, step / depth),
+            lr.InverseTimeDecay(0.1, depth / step),
+        ):
+            assert ulps_between(decay(step), oracle(decay, step)) <= 8, f"{decay} at {step}"
+
+
+@pytest.mark.parametrize("exponent", [41, 44, 47, 50, 53])
+def test_error_of_a_curve_of_very_many_steps(exponent):
+    n = 2**exponent - 1
+    for curve in (
+        lr.Linear(0.1, 1e-6, n),
+        lr.Cosine(0.1, 0.0, n),
+        lr.Polynomial(0.1, 0.0, n, 0.5),
+        lr.Polynomial(0.1, 0.0, n, 0.9),
+        lr.Exponential(0.1, 1e-6, n),
+        lr.Exponential(1e-90, 1e90, n),
+    ):
+        for step in (1, n // 3, n // 2, n - 12_345_679, n - 1):
+            assert abs(oracle(curve, step) - curve(step)) <= tolerance(curve, step), f"{curve} at {step}"
+
+
+@pytest.mark.parametrize("depth", [1.0, 20.0, 80.0, 300.0])
+@pytest.mark.parametrize("factor", [0.1, 0.29, 0.7, 1.1, 2.3])
+def test_error_of_a_stretched_decay(depth, factor):
+    """The unit of time of a decay is stretched without rounding it to updates."""
+    for decay in (
+        lr.NaturalExpDecay(0.1, 0.2),
+        lr.ExponentialDecay(0.1, 0.9),
+        lr.ExponentialDecay(0.1, 0.9, 0.3),
+    ):
+        slow = lr.Stretch(decay, factor)
+        fall = 0.2 if isinstance(decay, lr.NaturalExpDecay) else -math.log(0.9) / decay.decay_steps
+        step = round(depth * factor / fall)
+        assert abs(oracle(slow, step) - slow(step)) <= tolerance(slow, step), f"{slow} at {step}"
+
+
 @many
-@given(decays_and_steps(), steps)
+@given(decays_and_steps(), st.integers(0, 2**40))
 def test_a_decay_below_the_smallest_normal_float(drawn, step):
     """Few digits are left there; the value is still right in those."""
     decay, _ = drawn
