@@ -74,7 +74,7 @@ def sdist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Archive:
 @pytest.fixture(scope="session")
 def wheel_of_sdist(sdist: Archive, tmp_path_factory: pytest.TempPathFactory) -> Archive:
     to = tmp_path_factory.mktemp("wheel-of-sdist")
-    shutil.unpack_archive(sdist.path, to / "unpacked")
+    shutil.unpack_archive(sdist.path, to / "unpacked", filter="data")
     (source,) = (to / "unpacked").iterdir()
     return build_wheel(source, to)
 
