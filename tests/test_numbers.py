@@ -266,6 +266,17 @@ def test_error_of_an_unbounded_decay(drawn):
     assert ulps_between(decay(step), exact) <= 8
 
 
+@pytest.mark.parametrize(
+    "rate", [0.05, 0.3, 0.5, 0.6, 0.65, 0.7, 0.705, 0.71, 0.74, 0.8, 0.9, 0.96, 0.99, 0.999]
+)
+def test_error_of_a_decay_far_down(rate):
+    """At e**-600 the exponent magnifies each error of the logarithm of the rate by 600."""
+    decay = lr.ExponentialDecay(1.0, rate)
+    bottom = int(-600 / math.log(rate))
+    for step, got in enumerate(decay.table(30, start=bottom - 30).tolist(), bottom - 30):
+        assert ulps_between(got, oracle(decay, step)) <= 8, f"at {step}"
+
+
 @pytest.mark.parametrize("exponent", [41, 44, 47, 50, 53])
 @pytest.mark.parametrize("depth", [0.5, 20.0, 300.0])
 def test_error_of_a_decay_of_very_many_steps(exponent, depth):
