@@ -203,6 +203,27 @@ def test_error_of_an_exponential(drawn):
     assert ulps_between(got, exact) <= 8
 
 
+@pytest.mark.parametrize(
+    "shape", [(lr.Linear,), (lr.Cosine,), (lr.Polynomial, 0.5), (lr.Polynomial, 0.9), (lr.Polynomial, 2)]
+)
+@pytest.mark.parametrize(("init", "end"), [(0.11, -0.1), (0.03, -0.03), (-0.06, 0.05), (-3.78, 3.53)])
+def test_error_of_a_curve_through_zero(shape, init, end):
+    """Ends of like size and unlike signs: what is left near 0 has the rounding errors of both."""
+    curve, *power = shape
+    schedule = curve(init, end, 200, *power)
+    errors = [abs(oracle(schedule, step) - got) for step, got in enumerate(schedule.table(200).tolist())]
+    assert max(errors) <= 2 * ulp(larger_end(schedule)), f"at {errors.index(max(errors))}"
+
+
+@pytest.mark.parametrize(
+    ("curve", "step"),
+    [(lr.Polynomial(0.49672564233546057, 0.1, 270, 0.5), 19)],
+)
+def test_error_of_a_curve_where_it_was_large(curve, step):
+    """Found by search."""
+    assert abs(oracle(curve, step) - curve(step)) <= 2 * ulp(larger_end(curve))
+
+
 @many
 @given(st.integers(2, 2**40), st.data())
 def test_error_of_a_curve_that_goes_to_nothing(n, data):
