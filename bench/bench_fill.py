@@ -1,0 +1,250 @@
+"""Tables of 50 M consecutive steps into a ready array: against a plain fill, against others, by two threads."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+import lrcore
+from bench import _peers
+from bench._measure import Kind, Line
+from bench._peers import Floats, Steps
+from lrcore import Schedule
+
+PEAK, END = 0.1, 1e-5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A schedule over a whole table, its formula in NumPy, and how many plain fills the table may cost."""
+
+    name: str
+    schedule: Schedule
+    formula: Callable[[Steps], Floats]
+    bound: float | None
+
+
+class Arrays:
+    """The memory of all lines, touched once, when it is first needed."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @cached_property
+    def out(self) -> Floats:
+        return np.ones(self.size)
+
+    @cached_property
+    def single(self) -> np.ndarray:
+        return np.ones(self.size, np.float32)
+
+    @cached_property
+    def ramp(self) -> Floats:
+        return np.arange(self.size, dtype=np.float64)
+
+
+# ---- Formulas ----
+
+
+def cosine(t: Floats, init: float, end: float, length: float | Floats) -> Floats:
+    return end + (init - end) * (1 + np.cos(np.pi * np.minimum(t / length, 1))) / 2
+
+
+def warmup_cosine(t: Steps, warmup: int, steps: int) -> Floats:
+    return np.where(t < warmup, PEAK * t / warmup, cosine(t - warmup, PEAK, END, steps - warmup))
+
+
+def one_cycle(t: Steps, steps: int) -> Floats:
+    up = math.floor(0.3 * steps + 0.5)
+    low, last = PEAK / 25, PEAK / 25 / 1e4
+    return np.where(t < up, cosine(t, low, PEAK, up), cosine(t - up, PEAK, last, steps - up))
+
+
+def doubling_cycles(t: Steps, period: int) -> Floats:
+    number = np.floor(np.log2(t / period + 1))
+    return cosine(t - period * (2**number - 1), PEAK, END, period * 2**number)
+
+
+def polynomial(t: Steps, steps: int, power: float) -> Floats:
+    return END + (PEAK - END) * (1 - t / steps) ** power
+
+
+def pieces(steps: int, count: int) -> tuple[Steps, Floats]:
+    rng = np.random.default_rng(7)
+    boundaries = np.sort(rng.choice(np.arange(1, steps), count - 1, replace=False))
+    return boundaries, rng.uniform(END, PEAK, count)
+
+
+def piecewise(steps: int, count: int) -> Case:
+    boundaries, values = pieces(steps, count)
+    return Case(
+        f"{count}-piece Piecewise",
+        lrcore.Piecewise(boundaries.tolist(), values.tolist()),
+        lambda t: values[np.searchsorted(boundaries, t, side="right")],
+        2.0,
+    )
+
+
+def stairs(every: int, drop: float, bound: float | None) -> Case:
+    return Case(
+        f"step_decay every {every:,}",
+        lrcore.step_decay(PEAK, drop, every),
+        lambda t: PEAK * np.float64(drop) ** (t // every),
+        bound,
+    )
+
+
+def power(steps: int, exponent: float, bound: float) -> Case:
+    return Case(
+        f"Polynomial, power {exponent:g}",
+        lrcore.Polynomial(PEAK, END, steps, exponent),
+        lambda t: polynomial(t, steps, exponent),
+        bound,
+    )
+
+
+def cases(steps: int) -> list[Case]:
+    """The first ones with the bounds of the contract; those without a bound show where an engine is weak."""
+    period = max(1, steps // 1000)
+    rate = END / PEAK
+    return [
+        Case("Cosine", lrcore.Cosine(PEAK, END, steps), lambda t: cosine(t, PEAK, END, steps), 4.0),
+        Case(
+            "warmup_cosine",
+            lrcore.warmup_cosine(PEAK, END, steps // 20, steps),
+            lambda t: warmup_cosine(t, steps // 20, steps),
+            4.0,
+        ),
+        Case("one_cycle", lrcore.one_cycle(PEAK, steps), lambda t: one_cycle(t, steps), 4.0),
+        Case(
+            "sgdr, period_mult 2",
+            lrcore.sgdr(PEAK, END, period, period_mult=2),
+            lambda t: doubling_cycles(t, period),
+            4.0,
+        ),
+        Case(
+            "Linear",
+            lrcore.Linear(PEAK, END, steps),
+            lambda t: PEAK + (END - PEAK) * (t / steps),
+            2.0,
+        ),
+        stairs(1000, 0.9999, 2.0),
+        piecewise(steps, 1000),
+        Case(
+            "Exponential",
+            lrcore.Exponential(PEAK, END, steps),
+            lambda t: PEAK * rate ** (t / steps),
+            6.0,
+        ),
+        Case(
+            "ExponentialDecay",
+            lrcore.ExponentialDecay(PEAK, 0.96, steps / 100),
+            lambda t: PEAK * 0.96 ** (t / (steps / 100)),
+            6.0,
+        ),
+        power(steps, 0.5, 3.0),
+        power(steps, 0.9, 25.0),
+        power(steps, 2, 25.0),
+        power(steps, 3, 25.0),
+        stairs(10, 0.999999, None),
+        Case(
+            "sgdr, cycles of 1,000",
+            lrcore.sgdr(PEAK, END, 1000),
+            lambda t: cosine(t % 1000, PEAK, END, 1000),
+            None,
+        ),
+        Case(
+            "warmup_cosine × step_decay",
+            lrcore.warmup_cosine(PEAK, END, steps // 20, steps) * lrcore.step_decay(1.0, 0.9, period),
+            lambda t: warmup_cosine(t, steps // 20, steps) * 0.9 ** (t // period),
+            None,
+        ),
+        Case(
+            "ExponentialDecay to 0",
+            lrcore.ExponentialDecay(PEAK, 0.9, max(1, steps // 20_000)),
+            lambda t: PEAK * 0.9 ** (t / max(1, steps // 20_000)),
+            None,
+        ),
+    ]
+
+
+# ---- Lines ----
+
+
+def _table(schedule: Schedule, out: np.ndarray, threads: int = 1) -> Callable[[], np.ndarray]:
+    return lambda: schedule.table(out.size, out=out, threads=threads)
+
+
+def _against_fill(case: Case, arrays: Arrays) -> Line:
+    return Line(
+        topic="fill",
+        name=case.name,
+        ours=lambda: case.schedule.table(arrays.size, out=arrays.out),
+        peer=lambda: arrays.out.fill(PEAK),
+        expected=case.formula,
+        count=arrays.size,
+        kind=Kind.COST,
+        unit="× fill",
+        bound=case.bound,
+    )
+
+
+def _against_peers(arrays: Arrays) -> Iterator[Line]:
+    size = arrays.size
+    schedule = lrcore.Cosine(PEAK, END, size)
+    peers: list[tuple[str, float, Callable[[], Callable[[], Floats]]]] = [
+        ("careful NumPy", 8.0, lambda: _peers.numpy_cosine(PEAK, END, arrays.ramp, arrays.out)),
+        ("numba", 5.0, lambda: _peers.numba_cosine(PEAK, END, arrays.out)),
+        ("numexpr", 5.0, lambda: _peers.numexpr_cosine(PEAK, END, arrays.ramp, arrays.out)),
+        ("jitted optax", 5.0, lambda: _peers.optax_cosine(PEAK, END, size, "float64")),
+    ]
+    for name, bound, make in peers:
+        yield Line(
+            topic="peers",
+            name=f"Cosine against {name}",
+            ours=lambda: schedule.table(size, out=arrays.out),
+            peer=_peers.on_first_call(make),
+            count=size,
+            kind=Kind.SPEEDUP,
+            unit="×",
+            bound=bound,
+            tolerance=1e-12,
+        )
+    yield Line(
+        topic="peers",
+        name="Cosine against jitted optax, float32",
+        ours=lambda: schedule.table(size, out=arrays.single),
+        peer=_peers.on_first_call(lambda: _peers.optax_cosine(PEAK, END, size, "float32")),
+        count=size,
+        kind=Kind.SPEEDUP,
+        unit="×",
+        tolerance=1e-6,
+        note="not the same work: its steps and its cosine are float32, ours is the float64 value rounded once",
+    )
+
+
+def _by_threads(arrays: Arrays) -> Line:
+    schedule = lrcore.Cosine(PEAK, END, arrays.size)
+    return Line(
+        topic="threads",
+        name="Cosine, two threads against one",
+        ours=lambda: schedule.table(arrays.size, out=arrays.out, threads=2),
+        peer=lambda: schedule.table(arrays.size, out=arrays.out),
+        count=arrays.size,
+        kind=Kind.SPEEDUP,
+        unit="×",
+        bound=1.7,
+        tolerance=0.0,
+        clock=time.perf_counter_ns,
+    )
+
+
+def lines(quick: bool = False) -> Iterator[Line]:
+    arrays = Arrays(2_000_000 if quick else 50_000_000)
+    for case in cases(arrays.size):
+        yield _against_fill(case, arrays)
+    yield from _against_peers(arrays)
+    yield _by_threads(arrays)

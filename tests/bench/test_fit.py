@@ -1,0 +1,87 @@
+"""The numbers of _kernels.h are those that bench/fit_polynomials.py computes, to the last digit."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import fit_polynomials as fit
+
+HEADER = (Path(__file__).parents[2] / "lrcore" / "_kernels.h").read_text()
+
+# A coefficient has a fraction; powers of two (0x1p52), exponents' biases and the rounder (0x1.8p52) are no
+# coefficients.
+COEFFICIENT = re.compile(r"-?0x1\.[0-9a-f]{2,}p[+-]\d+")
+DIGITS = re.compile(r"(?<=0x1\.)[0-9a-f]{2,}(?=p)")
+
+
+def numbers(text):
+    return [float.fromhex(number) for number in COEFFICIENT.findall(text)]
+
+
+def body(name, header=HEADER):
+    """The text of a C function, without its comments."""
+    found = re.search(
+        rf"^(?:LR_INLINE|static) [^;{{]*\b{name}\([^)]*\)\s*\{{(.*?)^\}}", header, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"_kernels.h has no function {name}"
+    return re.sub(r"/\*.*?\*/", "", found.group(1), flags=re.DOTALL)
+
+
+def pairs(header=HEADER):
+    """Every lr_pair with two numbers in braces."""
+    found = re.findall(r"const lr_pair (\w+) = \{([^}]*)\}", header)
+    return {name: tuple(numbers(parts)) for name, parts in found}
+
+
+def expected(case):
+    """The numbers of the function in the order of its text. The cosine's lead stands there as a pair."""
+    terms = fit.coefficients(case)
+    return [*fit.pair(fit.PAIRS["(π/2)²"]), *terms[1:]] if case.where == "lr_prepare_cosine" else terms
+
+
+@pytest.mark.parametrize("case", fit.FITS, ids=lambda case: case.where)
+def test_polynomials_are_those_of_the_fit(case):
+    assert numbers(body(case.where)) == expected(case)
+
+
+def test_the_lead_of_the_cosine_is_the_fitted_one():
+    assert fit.coefficients(fit.FITS[0])[0] == fit.pair(fit.PAIRS["(π/2)²"])[0]
+
+
+def test_pairs_are_those_of_the_constants():
+    assert pairs() == {
+        "LR_LOG2_E": fit.pair(fit.PAIRS["log2(e)"]),
+        "LR_TWO_LOG2_E": fit.pair(fit.PAIRS["2 log2(e)"]),
+        "lead": fit.pair(fit.PAIRS["(π/2)²"]),
+    }
+
+
+@pytest.mark.parametrize("case", fit.FITS, ids=lambda case: case.where)
+def test_stated_errors_are_the_computed_ones(case):
+    with fit.mpmath.workprec(fit.BITS):
+        error = fit.relative_error(case, fit.exact_coefficients(case))
+    assert f"relative error {error:.1e}" in re.sub(r"\s*\n\s*\*?\s*", " ", HEADER)
+
+
+def test_no_number_of_the_header_is_left_out():
+    known = [number for case in fit.FITS for number in numbers(body(case.where))]
+    known += [number for parts in pairs().values() for number in parts]
+    assert set(numbers(re.sub(r"/\*.*?\*/", "", HEADER, flags=re.DOTALL))) == set(known)
+
+
+@pytest.mark.parametrize("case", fit.FITS, ids=lambda case: case.where)
+def test_a_changed_digit_would_be_seen(case):
+    text = body(case.where)
+    wanted = expected(case)
+    for found in DIGITS.finditer(text):
+        for at in (found.start(), found.end() - 1):
+            changed = text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :]
+            assert numbers(changed) != wanted
+
+
+@pytest.mark.parametrize("case", fit.FITS, ids=lambda case: case.where)
+def test_the_fit_is_close_to_the_function(case):
+    """Within the half ulp of a double that the rounding of the first coefficient may cost."""
+    assert fit.relative_error(case, fit.coefficients(case)) < 2.0**-53
+    assert len(fit.coefficients(case)) == case.degree + 1

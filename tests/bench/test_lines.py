@@ -1,0 +1,111 @@
+"""Every bound of the contract has its line, and what is compared with ours computes the same numbers."""
+
+import json
+import sys
+
+import pytest
+
+from bench import __main__ as runner
+from bench import bench_calls, bench_fill, bench_memory, bench_smooth, bench_take
+from bench._measure import check
+
+LINES = [line for module in (bench_fill, bench_take, bench_calls, bench_smooth) for line in module.lines(quick=True)]
+
+CONTRACT = {
+    "Cosine": 4,
+    "warmup_cosine": 4,
+    "one_cycle": 4,
+    "sgdr, period_mult 2": 4,
+    "Linear": 2,
+    "step_decay every 1,000": 2,
+    "1000-piece Piecewise": 2,
+    "Exponential": 6,
+    "ExponentialDecay": 6,
+    "Polynomial, power 0.5": 3,
+    "Polynomial, power 0.9": 25,
+    "Polynomial, power 2": 25,
+    "Polynomial, power 3": 25,
+    "Cosine against careful NumPy": 8,
+    "Cosine against numba": 5,
+    "Cosine against numexpr": 5,
+    "Cosine against jitted optax": 5,
+    "Cosine, two threads against one": 1.7,
+    "Cosine at random steps, against careful NumPy": 2,
+    "warmup_cosine at random steps, against careful NumPy": 2,
+    "1000-piece Piecewise at random steps, against careful NumPy": 2,
+    "schedule(step), Cosine": 250,
+    "Program.value, Cosine": 120,
+    "compiling warmup_cosine": 50,
+    "compiling one_cycle": 50,
+    "compiling sgdr": 50,
+    "smooth against scipy.signal.lfilter": 5,
+    "smooth against pandas ewm": 10,
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers: theirs to mend
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
+def test_what_is_compared_agrees(line):
+    try:
+        check(line)
+    except ImportError as missing:
+        pytest.skip(str(missing))
+
+
+def test_every_bound_of_the_contract_has_its_line():
+    bounds = {line.name: line.bound for line in LINES}
+    assert {name: bounds.get(name) for name in CONTRACT} == CONTRACT
+
+
+def test_names_are_unique():
+    names = [line.name for line in LINES]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.skipif(not bench_memory.PAGES.exists(), reason="needs Linux")
+def test_the_memory_probe_sees_what_a_table_takes():
+    """A probe that saw nothing would say that the bound is met: of a table of nothing there is nothing to see."""
+    probe = bench_memory.PROBE.replace("- table.nbytes / 2**20", "")
+    size = 2_000_000
+    done = bench_memory.subprocess.run(
+        [sys.executable, "-c", probe.format(size=size, threads=1)], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) == pytest.approx(size * 8 / 2**20, abs=1.0)
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "results" / "bench.json"
+    monkeypatch.setattr(sys, "argv", ["bench", "--quick", "--only", "calls", "--json", str(path)])
+    runner.main()
+    printed = capsys.readouterr().out
+    written = json.loads(path.read_text())
+    assert [row["line"] for row in written["lines"]] == [line.name for line in LINES if line.topic == "calls"]
+    assert {"date", "commit", "machine", "engine", "python", "libraries", "quick"} <= set(written)
+    for row in written["lines"]:
+        assert row["line"] in printed
+    assert "bounds met" in printed
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"ours": 3.051, "bound": 4.0, "met": True}, ["3.05 ×", "≤ 4", "met"]),
+        ({"ours": 1.31, "bound": 2.0, "met": False, "least": True}, ["1.31 ×", "≥ 2", "MISSED"]),
+        (
+            {"ours": None, "bound": 5.0, "met": None, "note": "not measured: no numba"},
+            ["–", "not measured: no numba"],
+        ),
+    ],
+)
+def test_a_row_says_its_bound_and_its_verdict(row, words):
+    shown = runner._shown({"topic": "topic", "line": "name", "unit": "×"} | row)
+    assert all(word in shown for word in words)
+
+
+def test_a_busy_machine_is_named():
+    about = {"load_before": 1.5, "machine": {"cores": 2}}
+    quiet = {"load_before": 0.1, "machine": {"cores": 2}}
+    assert any("busy" in warning for warning in runner._warnings(about, []))
+    assert not list(runner._warnings(quiet, [{"line": "name", "core_share": 0.99, "noise": 0.02}]))
+    assert any("60%" in warning for warning in runner._warnings(quiet, [{"line": "name", "core_share": 0.6}]))
+    assert any("name" in warning for warning in runner._warnings(quiet, [{"line": "name", "noise": 0.3}]))
