@@ -41,9 +41,7 @@ def python(installed, code):
 def test_the_wheel_holds_every_module_its_types_and_the_engine(wheel):
     expected = files("lrcore", "**/*.py") | files("lrcore", "**/*.pyi") | {"lrcore/py.typed"}
     expected |= {f"lrcore/{name}" for name in files("bindings", "**/*.py")}
-    engine = {
-        name for name in wheel.names if name.startswith("lrcore/_engine.") and name.endswith((".so", ".pyd"))
-    }
+    engine = {name for name in wheel.names if name.startswith("lrcore/_engine.") and name.endswith((".so", ".pyd"))}
     assert len(engine) == 1
     assert below(wheel.names, "lrcore") == expected | engine
 
@@ -104,9 +102,7 @@ def test_the_sdist_holds_what_a_checkout_needs(sdist):
 
 def test_the_sdist_holds_nothing_that_was_built(sdist):
     assert not suffixes(sdist.names) & {".so", ".pyd", ".pyc"}
-    assert not {
-        name for name in sdist.names if name.startswith(("lrcore/", "build/")) and name.endswith(".c")
-    }
+    assert not {name for name in sdist.names if name.startswith(("lrcore/", "build/")) and name.endswith(".c")}
 
 
 def test_the_wheel_of_the_sdist_is_the_wheel_of_the_tree(wheel, wheel_of_sdist):

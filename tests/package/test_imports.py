@@ -16,17 +16,26 @@ ROOT = Path(__file__).parents[2]
 RANKS = {
     "_check": 0,
     "_engine": 0,
+    "_replace": 0,
+    "_record": 1,
+    "_tablefiles": 2,
     "schedule": 1,
     "smoothing": 1,
     "curves": 2,
     "compose": 3,
     "recipes": 4,
     "tables": 4,
-    "__init__": 5,
-    "cli": 6,
+    "expression": 5,
+    "_articles": 5,
+    "__init__": 6,
+    "cli": 7,
 }
-# Methods that build what stands above them import it when they are called.
-LATE = {"schedule": {"compose", "curves", "tables"}, "curves": {"compose"}}
+# Functions that build what stands above them import it when they are called.
+LATE = {
+    "schedule": {"compose", "curves", "tables"},
+    "curves": {"compose"},
+    "tables": {"__init__", "expression"},
+}
 # The framework of each binding, and all that it may import beside lrcore and numpy.
 BINDINGS = {"__init__": None, "torch": "torch", "keras": "keras"}
 # Imported where they are used, never with lrcore.
@@ -147,9 +156,13 @@ def test_the_engine_imports_nothing_of_lrcore():
     assert not {"lrcore", "bindings", "numpy"} & set(found)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.stem)
-def test_nothing_imports_bench(path):
-    assert not [name for name, _ in imports(path, into_functions=True) if name.split(".")[0] == "bench"]
+def other_tests():
+    return [path for path in sorted((ROOT / "tests").rglob("*.py")) if path.parent.name != "bench"]
+
+
+@pytest.mark.parametrize("path", other_tests(), ids=lambda path: path.stem)
+def test_only_its_own_tests_import_bench(path):
+    assert "bench" not in {name.split(".")[0] for name, _ in imports(path, into_functions=True)}
 
 
 def loaded_by(statement):
