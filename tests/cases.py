@@ -178,9 +178,7 @@ CURVES = [
         16,
     ),
     Case("Polynomial: one step", lambda: lr.Polynomial(0.3, 0.7, 1, 0.9), ((0, 0.3), (1, 0.7)), (1,), 1),
-    Case(
-        "Polynomial: level", lambda: lr.Polynomial(0.1, 0.1, 5, 0.9), ((0, 0.1), (2, 0.1), (5, 0.1)), (5,), 5
-    ),
+    Case("Polynomial: level", lambda: lr.Polynomial(0.1, 0.1, 5, 0.9), ((0, 0.1), (2, 0.1), (5, 0.1)), (5,), 5),
     # 16 -> 1 in 4: a half each step
     Case(
         "Exponential: halving",
@@ -521,9 +519,7 @@ COMBINATORS = [
         2,
     ),
     Case("Scale: half", lambda: 0.5 * lr.Linear(1.0, 0.0, 4), ((0, 0.5), (1, 0.375), (4, 0.0)), (4,), 4),
-    Case(
-        "Scale: by one", lambda: 1.0 * lr.Cosine(0.1, 0.0, 10), ((0, 0.1), (5, "0.05"), (10, 0.0)), (10,), 10
-    ),
+    Case("Scale: by one", lambda: 1.0 * lr.Cosine(0.1, 0.0, 10), ((0, 0.1), (5, "0.05"), (10, 0.0)), (10,), 10),
     Case(
         "Clip: both sides",
         lambda: lr.Linear(0.0, 1.0, 8).clip(0.25, 0.75),

@@ -282,13 +282,11 @@ def _(schedule: lrcore.Cycle, t, scale):
     k = last_that_begins(begins, t)
     if schedule.count is not None and k >= schedule.count:
         k = schedule.count - 1
-        t = begins(k + 1)
-    length, t = begins(k + 1) - begins(k), t - begins(k)
-    if length == 0:  # the last cycle is squeezed to nothing, and only its end is left
-        length = t = span
-    if schedule.mirror:
-        t = min(t, length - t)
-    inner = estimate(schedule.schedule, t, Fraction(length, span))
+        inner = estimate(schedule.schedule, 0 if schedule.mirror else schedule.period, Fraction(1))
+    else:
+        length, t = begins(k + 1) - begins(k), t - begins(k)
+        t = min(t, length - t) if schedule.mirror else t
+        inner = estimate(schedule.schedule, t, Fraction(length, span))
     return inner if schedule.value_mult == 1 or k == 0 else inner * to_the_power(schedule.value_mult, k)
 
 

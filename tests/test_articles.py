@@ -33,8 +33,7 @@ def test_a_step_decay():
 
 def test_a_step_decay_is_a_staircase():
     assert (
-        lr.ExponentialDecay(0.001, 0.5, 5).staircase(5).shift(1).table(40).tolist()
-        == step_decay().table(40).tolist()
+        lr.ExponentialDecay(0.001, 0.5, 5).staircase(5).shift(1).table(40).tolist() == step_decay().table(40).tolist()
     )
 
 
@@ -59,9 +58,7 @@ def test_a_warm_up_as_its_prose_has_it():
 def test_a_exponential():
     """0.001 * exp(-0.2*(e+1)): 0.00081873... first."""
     decay = lr.NaturalExpDecay(0.001, 0.2).shift(1)
-    assert_within(
-        8, decay.table(40), [mpf(0.001) * EXACT.exp(-mpf(0.2) * (epoch + 1)) for epoch in range(40)]
-    )
+    assert_within(8, decay.table(40), [mpf(0.001) * EXACT.exp(-mpf(0.2) * (epoch + 1)) for epoch in range(40)])
     assert f"{decay(0):.8f}" == "0.00081873"
 
 

@@ -149,9 +149,7 @@ def public_subjects():
     """Every public schedule class and every recipe: what the table of cases has to speak of."""
     for name in lrcore.__all__:
         thing = getattr(lrcore, name)
-        is_class = (
-            inspect.isclass(thing) and issubclass(thing, lrcore.Schedule) and thing is not lrcore.Schedule
-        )
+        is_class = inspect.isclass(thing) and issubclass(thing, lrcore.Schedule) and thing is not lrcore.Schedule
         is_recipe = inspect.isfunction(thing) and thing.__module__ == "lrcore.recipes"
         if is_class or is_recipe:
             yield name

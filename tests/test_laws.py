@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import lrcore as lr
 from cases import CASES
 from oracles import as_written, oracle, restart_step, round_half_up, tolerance
-from strategies import curves, durations, factors, finite_schedules, rates_or_nothing, schedules, steps
+from strategies import curves, durations, factors, finite_schedules, inner_steps, rates_or_nothing, schedules, steps
 
 LARGEST_STEP = 2**53 - 1
 
@@ -131,9 +131,7 @@ def test_a_stretched_curve_passes_through_the_same_values(a, factor, at):
 
 
 @laws
-@given(
-    schedules(3), st.sampled_from([2, 3, 0.5, 1.5, 1.1, 0.7, 2.25]), st.lists(steps, min_size=1, max_size=10)
-)
+@given(schedules(3), st.sampled_from([2, 3, 0.5, 1.5, 1.1, 0.7, 2.25]), st.lists(inner_steps, min_size=1, max_size=10))
 def test_a_stretched_schedule_agrees_with_the_oracle(a, factor, at):
     slow = stretched(a, factor)
     for step in at:
@@ -145,17 +143,13 @@ def test_stretching_says_that_it_rounds():
         assert lr.Linear(0.0, 1.0, 3).stretch(1.5).length == 5
 
 
-@pytest.mark.parametrize(
-    ("n", "factor"), [(4, 1.5), (10, 1.1), (100, 1.1), (100, 0.07), (100, 0.29), (1000, 1.001)]
-)
+@pytest.mark.parametrize(("n", "factor"), [(4, 1.5), (10, 1.1), (100, 1.1), (100, 0.07), (100, 0.29), (1000, 1.001)])
 def test_stretching_to_whole_updates_is_silent(n, factor):
     """The factor is the decimal that was written: 100 times 1.1 is 110, though not for the float."""
     assert lr.Linear(0.0, 1.0, n).stretch(factor).length == round_half_up(n * as_written(factor))
 
 
-@pytest.mark.parametrize(
-    ("n", "factor"), [(45, 0.7), (25, 0.58), (25, 1.14), (25, 2.3), (50, 0.29), (30, 2.05)]
-)
+@pytest.mark.parametrize(("n", "factor"), [(45, 0.7), (25, 0.58), (25, 1.14), (25, 2.3), (50, 0.29), (30, 2.05)])
 def test_stretching_rounds_half_up(n, factor):
     """45 times 0.7 is 31.5 and so 32, for the length and for the values."""
     exact = round_half_up(n * as_written(factor))

@@ -241,16 +241,12 @@ def refusals_of_fields():
 @pytest.mark.parametrize(("cls", "arguments", "field", "error", "words"), list(refusals_of_fields()))
 def test_a_class_refuses_a_bad_field(cls, arguments, field, error, words):
     # A wrong number of boundaries is told of the values.
-    where = (
-        rf"{cls.__name__}\.{field}(\[\d+\])*: .*{words}" if words else r"Piecewise\.values: .*2 values for 1"
-    )
+    where = rf"{cls.__name__}\.{field}(\[\d+\])*: .*{words}" if words else r"Piecewise\.values: .*2 values for 1"
     with pytest.raises(error, match=f"^{where}"):
         cls(**arguments)
 
 
-@pytest.mark.parametrize(
-    ("cls", "good"), [(cls, good) for cls, good, _ in FIELDS], ids=lambda item: str(item)[:40]
-)
+@pytest.mark.parametrize(("cls", "good"), [(cls, good) for cls, good, _ in FIELDS], ids=lambda item: str(item)[:40])
 def test_the_good_arguments_are_good(cls, good):
     """Otherwise a refusal above may have another reason."""
     assert cls(**good)(0) >= 0.0
@@ -260,9 +256,7 @@ def test_every_field_of_every_class_is_refused_something():
     for cls, _, kinds in FIELDS:
         assert set(cls.__dataclass_fields__) == set(kinds), cls
     classes = {getattr(lr, name) for name in lr.__all__ if isinstance(getattr(lr, name), type)}
-    assert {cls for cls, _, _ in FIELDS} == {cls for cls in classes if issubclass(cls, lr.Schedule)} - {
-        lr.Schedule
-    }
+    assert {cls for cls, _, _ in FIELDS} == {cls for cls in classes if issubclass(cls, lr.Schedule)} - {lr.Schedule}
 
 
 # Items of lists, combinations of fields, operators and methods: (name, what is done, exception, message).
@@ -638,9 +632,7 @@ def test_a_schedule_is_refused(action, error, message):
 
 
 @pytest.mark.parametrize(("step", "error", "message"), named(STEPS))
-@pytest.mark.parametrize(
-    "schedule", [CURVE, 0.5 * CURVE.warmup(5), lr.Table([0.1])], ids=["curve", "nested", "table"]
-)
+@pytest.mark.parametrize("schedule", [CURVE, 0.5 * CURVE.warmup(5), lr.Table([0.1])], ids=["curve", "nested", "table"])
 def test_a_step_is_refused(schedule, step, error, message):
     with pytest.raises(error, match=f"^{message}"):
         schedule(step)
