@@ -41,6 +41,7 @@ from lrcore.recipes import (
 )
 from lrcore.schedule import RoundingWarning, Schedule
 from lrcore.smoothing import smooth
+from lrcore.tables import open_table
 
 __version__ = "0.1.0"
 
@@ -73,6 +74,7 @@ __all__ = [
     "inverse_sqrt",
     "noam",
     "one_cycle",
+    "open_table",
     "sgdr",
     "smooth",
     "step_decay",
