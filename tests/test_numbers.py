@@ -217,7 +217,13 @@ def test_error_of_a_curve_through_zero(shape, init, end):
 
 @pytest.mark.parametrize(
     ("curve", "step"),
-    [(lr.Polynomial(0.49672564233546057, 0.1, 270, 0.5), 19)],
+    [
+        (lr.Polynomial(0.49672564233546057, 0.1, 270, 0.5), 19),
+        (lr.Polynomial(0.030934650284237638, -0.02873989895930014, 139, 0.5), 12),
+        (lr.Cosine(-3.7812920876033296, 3.531201996334671, 117), 62),
+        (lr.Cosine(0.03, -0.03, 1000), 523),
+        (lr.Cosine(0.4923339195617712, -0.49170312256023024, 203_370), 108_419),
+    ],
 )
 def test_error_of_a_curve_where_it_was_large(curve, step):
     """Found by search."""
