@@ -10,7 +10,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
 from operator import index
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 END_OF_STEPS = 2**53  # the first integer whose neighbour float64 cannot tell from it
 SMALLEST, LARGEST = 1e-100, 1e100  # magnitudes of values: products with any step stay far from overflow
@@ -72,7 +72,7 @@ def whole(least: int, most: int = END_OF_STEPS - 1, what: str = "a whole number 
         if isinstance(given, bool) or not hasattr(given, "__index__"):
             refuse(where, allowed, given, TypeError)
         try:
-            checked = index(given)  # type: ignore[call-overload]  # an array of many values has __index__ and raises
+            checked = index(given)  # an array of many values has __index__ and raises
         except TypeError:
             refuse(where, allowed, given, TypeError)
         if checked < least:
@@ -109,7 +109,7 @@ def items(where: str, given: object, what: str) -> list[Any]:
     """The items of a list, a tuple or an array; a string or a mapping is refused."""
     if isinstance(given, (str, bytes, dict)) or not (isinstance(given, Sequence) or hasattr(given, "__array__")):
         refuse(where, f"a list of {what}", given, TypeError)
-    return list(given)
+    return list(cast(Iterable[Any], given))
 
 
 def increasing(where: str, steps: Sequence[int]) -> None:

@@ -8,7 +8,16 @@ MAX_DEPTH: int
 KINDS: dict[str, int]
 
 Row = tuple[
-    int, float, float, float, float, array[int] | None, array[int] | None, NDArray[Any] | array[float] | None, bool, int
+    int,
+    float,
+    float,
+    float,
+    float,
+    array[int] | None,
+    array[int] | None,
+    NDArray[Any] | array[float] | None,
+    bool,
+    int,
 ]
 
 class BuildInfo(TypedDict):

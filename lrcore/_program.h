@@ -51,8 +51,11 @@ typedef struct { /* scratch of one level of the tree; levels below use the frame
 #define LR_LAST_STEP ((1ll << 53) - 1)
 #define LR_FAR_STEP (1ll << 60) /* later than any step */
 
-/* Half up, so that it does not depend on the parity of the result. */
-static int64_t lr_rounded(double duration) { return duration < LR_NEVER ? (int64_t)(duration + 0.5) : LR_FAR_STEP; }
+/* To the nearest, half up. What lies below a half by no more than the rounding of a product is a half: 25 * 1.14 is 28.5. */
+static int64_t lr_rounded(double duration)
+{
+    return duration < LR_NEVER ? (int64_t)(duration + 0.5 + lr_min(duration * 0x1p-50, 0.25)) : LR_FAR_STEP;
+}
 
 static int64_t lr_scaled(int64_t duration, double scale)
 {
@@ -115,7 +118,7 @@ static const lr_curve *lr_curve_of(const lr_node *node, double scale, lr_curve *
         return &node->curve;
     double span = node->span * scale;
     int is_whole = node->kind <= LR_LAST_ENDING || node->kind == LR_INVERSE_SQRT;
-    if (is_whole)
+    if (is_whole && span < LR_NEVER)
         span = (double)lr_at_least_1(lr_rounded(span));
     lr_prepare(room, node->kind, node->init, node->end, span, node->shape);
     return room;
@@ -127,11 +130,12 @@ typedef struct {
     int64_t number; /* which part or cycle */
     int64_t begin, end;
     double scale; /* of the child */
+    int is_held;  /* the last cycle is over */
 } lr_stage;
 
 static lr_stage lr_part(const lr_node *node, double scale, int64_t number)
 {
-    lr_stage s = {number, lr_scaled(node->marks[number], scale), LR_FAR_STEP, scale};
+    lr_stage s = {number, lr_scaled(node->marks[number], scale), LR_FAR_STEP, scale, 0};
     if (number + 1 == node->mark_count)
         return s;
     s.end = lr_scaled(node->marks[number + 1], scale);
@@ -155,16 +159,19 @@ static lr_stage lr_cycle(const lr_node *node, double scale, int64_t step)
         s.begin = lr_interval_begin(s.number, period, scale);
         s.end = lr_interval_begin(s.number + 1, period, scale);
     }
-    s.scale = scale == 1.0 && !node->marks ? 1.0 : lr_bounded_scale((double)(s.end - s.begin) / (double)period);
+    s.is_held = step >= s.end;
+    int is_plain = s.is_held || (scale == 1.0 && !node->marks);
+    s.scale = is_plain ? 1.0 : lr_bounded_scale((double)(s.end - s.begin) / (double)period);
     return s;
 }
 
-/* Where in the inner schedule a cycle stands, `local` steps after its begin. After its end it holds. */
+/* Where in the inner schedule a cycle stands, `local` steps after its begin. The end that holds is the unstretched one, since
+ * a squeezed cycle may have no update left. */
 static int64_t lr_cycle_local(const lr_node *node, const lr_stage *cycle, int64_t local)
 {
     int64_t length = cycle->end - cycle->begin;
-    if (local > length)
-        local = length;
+    if (cycle->is_held)
+        return node->is_mirror ? 0 : (int64_t)node->span;
     return node->is_mirror && 2 * local >= length ? length - local : local;
 }
 
@@ -265,14 +272,11 @@ static void lr_fill_cycles(const lr_node *nodes, const lr_node *node, double sca
 {
     while (n > 0) {
         lr_stage cycle = lr_cycle(node, scale, start);
-        int64_t run = lr_least(n, cycle.end - start);
-        if (run > 0) {
+        int64_t run = cycle.is_held ? n : lr_least(n, cycle.end - start);
+        if (cycle.is_held)
+            lr_put(lr_value(nodes, node->children[0], 1.0, lr_cycle_local(node, &cycle, 0)), run, out);
+        else
             lr_fill_cycle_run(nodes, node, &cycle, start - cycle.begin, run, out, frame);
-        } else { /* after the last cycle */
-            run = n;
-            int64_t at = lr_cycle_local(node, &cycle, start - cycle.begin);
-            lr_put(lr_value(nodes, node->children[0], cycle.scale, at), run, out);
-        }
         if (node->child_count > 1)
             lr_scale_all(lr_value(nodes, node->children[1], 1.0, cycle.number), run, out);
         start += run, out += run, n -= run;
@@ -419,11 +423,12 @@ static const int32_t *lr_order_by_key(int32_t n, int32_t largest, lr_frame *fram
     return from;
 }
 
-/* The stage of a sequence or a cycle with the given number. */
+/* The stage of a sequence or of marked cycles with the given number, one beyond the last for what holds after the cycles. */
 static lr_stage lr_stage_of(const lr_node *node, double scale, int32_t number)
 {
-    return node->kind == LR_SEQUENCE ? lr_part(node, scale, number)
-                                     : lr_cycle(node, scale, lr_scaled(node->marks[number], scale));
+    if (node->kind == LR_SEQUENCE)
+        return lr_part(node, scale, number);
+    return lr_cycle(node, scale, number < node->mark_count - 1 ? lr_scaled(node->marks[number], scale) : LR_FAR_STEP);
 }
 
 /* Each stage that occurs in frame->key evaluates its own steps, which are local to it already, in one go. */
@@ -478,7 +483,7 @@ static void lr_take_marked_cycles(const lr_node *nodes, const lr_node *node, dou
     for (int32_t i = 0; i < n; i++) {
         lr_stage cycle = lr_cycle(node, scale, step[i]);
         frame->index[i] = (double)cycle.number;
-        frame->key[i] = (int32_t)cycle.number;
+        frame->key[i] = (int32_t)cycle.number + cycle.is_held;
         largest = largest < frame->key[i] ? frame->key[i] : largest;
         step[i] = lr_cycle_local(node, &cycle, step[i] - cycle.begin);
     }

@@ -2,15 +2,15 @@
  *
  *     average_i = beta * average_{i-1} + (1 - beta) * x_i,    average_{-1} = 0
  *
- * is a chain of dependent operations, about 6 cycles a value.  Unrolled by eight,
+ * is a chain of dependent operations, 6 cycles a value.  Unrolled by eight,
  *
- *     average_i = window_i + beta^8 * average_{i-8},    window_i = (1 - beta) * sum_{k<8} beta^k x_{i-k},
+ *     average_i = sum_{k<8} (1 - beta) beta^k x_{i-k} + beta^8 average_{i-8},
  *
- * it is eight chains side by side, and the windows come from three doublings without any chain:
- * w2_i = w1_i + beta w1_{i-1}, w4_i = w2_i + beta^2 w2_{i-2}, w8_i = w4_i + beta^4 w4_{i-4}.
+ * it is eight chains side by side, whose sums do not wait for each other; and the sum of eight is one of four and, four
+ * places back, beta^4 times another.  Measured in cache: 0.6 ns a value against 2.1 ns for the plain chain.
  *
- * Bias correction divides by 1 - beta^(i+1).  That is the moving average of a series of ones, and is computed as such:
- * subtracting from 1 would cancel (relative error u / (1 - beta) at the first values); here nothing is subtracted.
+ * Bias correction divides by 1 - beta^(i+1), taken from the exponential curve's kernel: it keeps its relative accuracy at the
+ * first values, where subtracting a power from 1 would cancel.
  */
 #ifndef LRCORE_SMOOTH_H
 #define LRCORE_SMOOTH_H
@@ -18,99 +18,95 @@
 #include "_kernels.h"
 
 #define LR_LANES 8
-#define LR_SMOOTH_BLOCK 1024 /* a multiple of the lanes; the four buffers stay in the L1 cache */
 
 typedef struct {
-    double weight, beta1, beta2, beta4, beta8;
-    double inputs[LR_LANES];   /* the last eight, times the weight */
-    double averages[LR_LANES]; /* the last eight */
+    double tap[LR_LANES / 2]; /* (1 - beta) beta^k */
+    double beta4, beta8;
 } lr_average;
 
-static lr_average lr_average_start(double beta)
+static lr_average lr_average_of(double beta)
 {
-    lr_average a;
-    memset(&a, 0, sizeof a);
-    a.weight = 1.0 - beta;
-    a.beta1 = beta;
-    a.beta2 = a.beta1 * a.beta1;
-    a.beta4 = a.beta2 * a.beta2;
-    a.beta8 = a.beta4 * a.beta4;
+    double weight = 1.0 - beta, beta2 = beta * beta, beta4 = beta2 * beta2;
+    lr_average a = {{weight, weight * beta, weight * beta2, weight * (beta2 * beta)}, beta4, beta4 * beta4};
     return a;
 }
 
-/* out_i = in_i + factor * in_{i-lag} for i in [from, n); `in` and `out` have LR_LANES places before them. */
-LR_CLONES static void lr_double_window(const double *LR_RESTRICT in, double factor, int32_t lag, int32_t from, int32_t n,
-                                       double *LR_RESTRICT out)
+#define LR_SMOOTH_BLOCK 512 /* 4 KiB of sums, within the L1 cache; a multiple of the lanes */
+
+LR_CLONES static void lr_sum_fours(const lr_average *average, const double *LR_RESTRICT x, int32_t n,
+                                   double *LR_RESTRICT out)
 {
-    for (int32_t i = from; i < n; i++)
-        out[i] = in[i] + factor * in[i - lag];
+    const lr_average a = *average;
+    for (int32_t i = 0; i < n; i++)
+        out[i] = (a.tap[0] * x[i] + a.tap[1] * x[i - 1]) + (a.tap[2] * x[i - 2] + a.tap[3] * x[i - 3]);
 }
 
-/* `n` is a multiple of the lanes, `last` the last averages. */
-LR_CLONES static void lr_chain_windows(const double *LR_RESTRICT window, double beta8, int32_t n, double *LR_RESTRICT last,
-                                       double *LR_RESTRICT out)
+/* Sums of four, four of them before `fours`, to averages; n is a multiple of the lanes. */
+LR_CLONES static void lr_chain_fours(const lr_average *average, const double *LR_RESTRICT fours, int32_t n,
+                                     double *LR_RESTRICT last, double *LR_RESTRICT out)
 {
+    const lr_average a = *average;
     double chain[LR_LANES];
     memcpy(chain, last, sizeof chain);
     for (int32_t i = 0; i < n; i += LR_LANES)
         for (int32_t k = 0; k < LR_LANES; k++) {
-            chain[k] = window[i + k] + beta8 * chain[k];
+            chain[k] = (fours[i + k] + a.beta4 * fours[i + k - 4]) + a.beta8 * chain[k];
             out[i + k] = chain[k];
         }
     memcpy(last, chain, sizeof chain);
 }
 
-/* The averages of the next n <= LR_SMOOTH_BLOCK inputs; without `in` each is 1. `out` has room for a whole block. */
-static void lr_average_block(lr_average *a, const double *in, int32_t n, double *out)
+/* n averages, n a multiple of the lanes. Seven inputs stand before x, and `last` holds the eight averages before. Sums and
+ * chain are loops of their own: GCC 12 vectorises neither when they are one (3.1 ns a value). */
+static void lr_average_lanes(const lr_average *a, const double *x, int64_t n, double *last, double *out)
 {
-    double room[2][LR_LANES + LR_SMOOTH_BLOCK];
-    double *first = room[0] + LR_LANES, *second = room[1] + LR_LANES;
-    int32_t padded = (n + LR_LANES - 1) / LR_LANES * LR_LANES;
-
-    memcpy(room[0], a->inputs, sizeof a->inputs);
-    if (in)
-        memcpy(first, in, (size_t)n * sizeof *in);
-    else
-        lr_put(1.0, n, first);
-    lr_put(0.0, padded - n, first + n);
-    lr_scale_all(a->weight, n, first);
-    memcpy(a->inputs, first + padded - LR_LANES, sizeof a->inputs);
-
-    lr_double_window(first, a->beta1, 1, -6, padded, second);
-    lr_double_window(second, a->beta2, 2, -4, padded, first);
-    lr_double_window(first, a->beta4, 4, 0, padded, second);
-    lr_chain_windows(second, a->beta8, padded, a->averages, out);
+    double fours[4 + LR_SMOOTH_BLOCK];
+    for (int64_t run; n > 0; x += run, out += run, n -= run) {
+        run = n < LR_SMOOTH_BLOCK ? n : LR_SMOOTH_BLOCK;
+        lr_sum_fours(a, x - 4, (int32_t)run + 4, fours);
+        lr_chain_fours(a, fours + 4, (int32_t)run, last, out);
+    }
 }
 
-LR_CLONES static void lr_divide_all(const double *LR_RESTRICT by, int64_t n, double *LR_RESTRICT out)
+/* Up to eight averages, through a copy that has zeros where there is no input. `before` inputs stand before x. */
+static void lr_average_few(const lr_average *a, const double *x, int64_t before, int64_t n, double *last, double *out)
 {
-    for (int64_t i = 0; i < n; i++)
-        out[i] /= by[i];
+    double inputs[2 * LR_LANES] = {0.0}, averages[LR_LANES];
+    int64_t past = before < LR_LANES ? before : LR_LANES;
+    memcpy(inputs + LR_LANES - past, x - past, (size_t)(past + n) * sizeof *x);
+    lr_average_lanes(a, inputs + LR_LANES, LR_LANES, last, averages);
+    memcpy(out, averages, (size_t)n * sizeof *out);
 }
 
-/* After this many steps beta^step is below 2^-60, and the correction rounds to 1. */
-static int64_t lr_bias_steps(double beta)
+/* out_i /= 1 - beta^(i+1), `curve` being the exponential decay with rate beta. */
+LR_CLONES static void lr_correct_bias(const lr_curve *curve, int32_t n, double *LR_RESTRICT out)
 {
-    int64_t steps = 0;
-    for (double left = beta; left > 0x1p-60 && steps < (1ll << 52); steps = 2 * steps + 1)
-        left *= left;
-    return steps + 1;
+    const lr_curve c = *curve;
+    for (int32_t i = 0; i < n; i++) {
+        double x = (double)i + 1.0;
+        out[i] /= lr_complement(lr_exp2_parts(x * c.a, x * c.b));
+    }
 }
+
+/* From here on beta^i is below 2^-60, and the correction divides by 1. */
+#define LR_BIAS_BITS 60.0
 
 static void lr_smooth(const double *in, int64_t n, double beta, int correct_bias, double *out)
 {
-    double block[LR_SMOOTH_BLOCK];
-    lr_average average = lr_average_start(beta), ones = average;
-    int64_t biased = correct_bias ? lr_bias_steps(beta) : 0;
-    for (int64_t done = 0; done < n; done += LR_SMOOTH_BLOCK) {
-        int32_t run = n - done < LR_SMOOTH_BLOCK ? (int32_t)(n - done) : LR_SMOOTH_BLOCK;
-        lr_average_block(&average, in + done, run, block);
-        memcpy(out + done, block, (size_t)run * sizeof *out);
-        if (done < biased) {
-            lr_average_block(&ones, NULL, run, block);
-            lr_divide_all(block, run, out + done);
-        }
-    }
+    lr_average average = lr_average_of(beta);
+    double last[LR_LANES] = {0.0};
+    int64_t first = n < LR_LANES ? n : LR_LANES, lanes = (n - first) / LR_LANES * LR_LANES;
+    int64_t rest = n - first - lanes;
+    lr_average_few(&average, in, 0, first, last, out);
+    lr_average_lanes(&average, in + first, lanes, last, out + first);
+    if (rest > 0)
+        lr_average_few(&average, in + first + lanes, first, rest, last, out + first + lanes);
+    if (!correct_bias || beta == 0.0)
+        return;
+    lr_curve decay;
+    lr_prepare(&decay, LR_EXPONENTIAL_DECAY, 1.0, 0.0, 1.0, beta);
+    double biased = LR_BIAS_BITS / -(decay.a + decay.b);
+    lr_correct_bias(&decay, (int32_t)lr_min((double)n, lr_min(biased, 0x1p30)), out);
 }
 
 #endif

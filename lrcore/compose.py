@@ -1,12 +1,14 @@
 """The combinators: schedules made of schedules. Any node nests in any other.
 
-Where a combinator takes a schedule it takes a number too, for a constant one. In the formulas `t` is the step.
+Where a combinator takes a schedule it takes a number too, for a constant one. In the formulas `t` is the
+step.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
+from collections import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, field
 from lrcore.curves import Linear
-from lrcore.schedule import Schedule, is_schedule, row, rounded, scaled
+from lrcore.schedule import Schedule, is_schedule, is_whole, rounded, row, scaled
 
 if TYPE_CHECKING:
     from lrcore._engine import Row
@@ -60,7 +62,7 @@ class Sequence(Schedule):
         [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
     """
 
-    parts: tuple[Any, ...] = field(_parts)
+    parts: abc.Sequence[Any] = field(_parts)
 
     def _validate(self) -> None:
         total = sum(steps for _, steps in self.parts[:-1])
@@ -94,7 +96,7 @@ class Sequence(Schedule):
         for at, (_, steps) in enumerate(self.parts[:-1]):
             begin += steps
             exact = begin * factor
-            if exact != math.floor(exact):
+            if not is_whole(exact):
                 yield f"Sequence.parts[{at}] end {begin} to {rounded(exact)} ({exact:g})"
         for child in self._children():
             yield from child._rounded_durations(factor)
@@ -110,11 +112,15 @@ def then(first: Schedule, after: Any) -> Sequence:
 def _timed_parts(first: Schedule) -> Iterator[tuple[Schedule, int]]:
     length = first.length
     if length is None:
-        raise ValueError(f"{type(first).__name__} >> ...: expected a schedule with a length, got one that never ends: give its "
-                         "steps with Sequence([(schedule, steps), ...])")
+        raise ValueError(
+            f"{type(first).__name__} >> ...: expected a schedule with a length, got one that never ends: give its "
+            "steps with Sequence([(schedule, steps), ...])"
+        )
     if length == 0:
-        raise ValueError(f"{type(first).__name__} >> ...: expected a schedule with a length, got one that holds from step 0: "
-                         "give its steps with Sequence([(schedule, steps), ...])")
+        raise ValueError(
+            f"{type(first).__name__} >> ...: expected a schedule with a length, got one that holds from step 0: "
+            "give its steps with Sequence([(schedule, steps), ...])"
+        )
     if not isinstance(first, Sequence):
         yield first, length
         return
@@ -149,10 +155,12 @@ def _flag(where: str, given: Any) -> bool:
 
 
 def restart_steps(period: int, period_mult: int | float, count: int | None) -> list[int]:
-    """The steps at which cycles begin, exact: `period * (m**k - 1) / (m - 1)` for k = 0, 1, ..., rounded half up.
+    """The steps at which cycles begin, exact: `period * (m**k - 1) / (m - 1)` for k = 0, 1, ..., rounded half
+    up.
 
-    `m` is the decimal that the user wrote: with 1.1 and a period of 100 the second restart is at 210, which the float
-    1.100000000000000088 misses. The list ends with the end of cycle `count`, or with the first step that no run reaches.
+    `m` is the decimal that the user wrote: with 1.1 and a period of 100 the second restart is at 210, which
+    the float 1.100000000000000088 misses. The list ends with the end of cycle `count`, or with the first step
+    that no run reaches.
     """
     mult = Fraction(repr(period_mult))
     over, under = mult.numerator, mult.denominator
@@ -169,9 +177,10 @@ def restart_steps(period: int, period_mult: int | float, count: int | None) -> l
 class Cycle(Schedule):
     """A schedule again and again, each cycle longer and lower or higher than the one before if wanted.
 
-    Cycle k begins at `S_k = period * (period_mult**k - 1) / (period_mult - 1)` (`k * period` for period_mult 1), rounded half
-    up to a whole update; in it the value is `value_mult**k * schedule((t - S_k) * period / (S_{k+1} - S_k))`: the inner
-    schedule is stretched to the length of the cycle, its durations rounded to updates.
+    Cycle k begins at `S_k = period * (period_mult**k - 1) / (period_mult - 1)` (`k * period` for period_mult
+    1), rounded half up to a whole update; in it the value is `value_mult**k * schedule((t - S_k) * period /
+    (S_{k+1} - S_k))`: the inner schedule is stretched to the length of the cycle, its durations rounded to
+    updates.
 
     Args:
         schedule: what is repeated; its first `period` steps are used.
@@ -182,11 +191,11 @@ class Cycle(Schedule):
         count: how many cycles; after the last one its end holds. None: endless.
 
     Raises:
-        TypeError, ValueError: a period or count that is no int >= 1; period_mult < 1, or so close to 1 that more than
-            10,000 unequal cycles fit into 2**53 steps; value_mult <= 0.
+        TypeError, ValueError: a period or count that is no int >= 1; period_mult < 1, or so close to 1 that
+            more than 10,000 unequal cycles fit into 2**53 steps; value_mult <= 0.
 
-    Reference: Loshchilov and Hutter, SGDR (2017). Restarts are exact integers, not from a logarithm that may be rounded
-    to the wrong side.
+    Reference: Loshchilov and Hutter, SGDR (2017). Restarts are exact integers, not from a logarithm that may
+    be rounded to the wrong side.
     Also known as: torch `CosineAnnealingWarmRestarts` and `CyclicLR` (mirror), Keras `CosineDecayRestarts`.
 
     Example:
@@ -209,7 +218,11 @@ class Cycle(Schedule):
             return
         fitting = math.log1p(END_OF_STEPS * (self.period_mult - 1) / self.period) / math.log(self.period_mult)
         if min(fitting, self.count or fitting) > MAX_CYCLES:
-            _check.refuse("Cycle.period_mult", f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps", self.period_mult)
+            _check.refuse(
+                "Cycle.period_mult",
+                f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps",
+                self.period_mult,
+            )
 
     def _children(self) -> tuple[Schedule, ...]:
         return (self.schedule,)
@@ -224,14 +237,24 @@ class Cycle(Schedule):
         unequal = self.period_mult != 1
         marks = array("q", restart_steps(self._first_length(), self.period_mult, self.count)) if unequal else None
         return row(
-            rows, "CYCLE", span=self.period, children=children, marks=marks, mirror=self.mirror, count=self.count or 0
+            rows,
+            "CYCLE",
+            span=self.period,
+            children=children,
+            marks=marks,
+            mirror=self.mirror,
+            count=self.count or 0,
         )
 
     def _length(self, scale: float) -> int | None:
         if self.count is None:
             return None
         if self.period_mult == 1:
-            return rounded(self.count * max(self._first_length() * scale, 1.0)) if scale != 1.0 else self.count * self._first_length()
+            return (
+                rounded(self.count * max(self._first_length() * scale, 1.0))
+                if scale != 1.0
+                else self.count * self._first_length()
+            )
         return scaled(restart_steps(self._first_length(), self.period_mult, self.count)[-1], scale)
 
 
@@ -277,10 +300,10 @@ class Product(_Combined):
         [0.0, 0.375, 0.5, 0.25, 0.0]
     """
 
-    factors: tuple[Schedule, ...] = field(_operands)
+    factors: abc.Sequence[Schedule] = field(_operands)
 
     def _children(self) -> tuple[Schedule, ...]:
-        return self.factors
+        return tuple(self.factors)
 
     def _lower(self, rows: list[Row]) -> int:
         return self._lower_as("PRODUCT", rows)
@@ -306,10 +329,10 @@ class Sum(_Combined):
         [1.5, 1.25, 1.0, 0.75, 0.5]
     """
 
-    terms: tuple[Schedule, ...] = field(_operands)
+    terms: abc.Sequence[Schedule] = field(_operands)
 
     def _children(self) -> tuple[Schedule, ...]:
-        return self.terms
+        return tuple(self.terms)
 
     def _lower(self, rows: list[Row]) -> int:
         return self._lower_as("SUM", rows)
@@ -429,7 +452,8 @@ class Staircase(_Changed):
     Raises:
         TypeError, ValueError: no schedule; `every` that is no int >= 1.
 
-    Also known as: `staircase=True` of Keras, TF1 and optax; torch `StepLR` is `ExponentialDecay(...).staircase(step_size)`.
+    Also known as: `staircase=True` of Keras, TF1 and optax; torch `StepLR` is
+    `ExponentialDecay(...).staircase(step_size)`.
 
     Example:
         >>> from lrcore import ExponentialDecay
@@ -463,7 +487,8 @@ class Shift(_Changed):
 
     Args:
         schedule: what is moved.
-        n: updates; positive: begin n steps into the schedule; negative: hold its first value for -n steps.
+        n: updates; positive: begin n steps into the schedule; negative: hold its first value for -n steps. Time ends at
+            2**53 - 1 for the schedule too: `t + n` goes no further.
 
     Raises:
         TypeError, ValueError: no schedule; `n` that is no int within 2**53.
@@ -503,8 +528,8 @@ class Stretch(_Changed):
 
     Args:
         schedule: what is stretched.
-        factor: the factor of every duration, between 1e-9 and 1e9. A duration stays at least one update; the `decay_steps` of
-            unbounded decays need not be whole.
+        factor: the factor of every duration, between 1e-9 and 1e9. A duration stays at least one update; the
+            `decay_steps` of unbounded decays need not be whole.
 
     Raises:
         TypeError, ValueError: no schedule; a factor outside of these bounds.

@@ -1,4 +1,5 @@
-"""The curves: schedules that stand by themselves. Each names its parameters and its kernel; the arithmetic is in _kernels.h.
+"""The curves: schedules that stand by themselves. Each names its parameters and its kernel; the arithmetic is
+in _kernels.h.
 
 In the formulas `t` is the step, the number of updates already done.
 """
@@ -6,7 +7,7 @@ In the formulas `t` is the step, the number of updates already done.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from lrcore._check import field
 from lrcore.schedule import Schedule, row, scaled
 
 if TYPE_CHECKING:
-    from lrcore._engine import Row
     from lrcore import compose
+    from lrcore._engine import Row
 
 _duration = _check.whole(1)
 _whole_steps = _check.whole(0)
@@ -59,7 +60,7 @@ class Constant(Schedule):
     def _lower(self, rows: list[Row]) -> int:
         return row(rows, "CONSTANT", self.value, self.value)
 
-    def _length(self, scale: float) -> int:
+    def _length(self, _scale: float) -> int:
         return 0
 
 
@@ -153,7 +154,8 @@ class Polynomial(_Ending):
     Raises:
         TypeError, ValueError: values that are no finite numbers; steps that are no int >= 1; power <= 0.
 
-    Also known as: torch `PolynomialLR`, Keras `PolynomialDecay`, `optax.polynomial_schedule`, HF `polynomial`.
+    Also known as: torch `PolynomialLR`, Keras `PolynomialDecay`, `optax.polynomial_schedule`, HF
+    `polynomial`.
 
     Example:
         >>> Polynomial(1.0, 0.0, 4, power=2).table(5).tolist()
@@ -168,7 +170,8 @@ class Polynomial(_Ending):
     def _lower(self, rows: list[Row]) -> int:
         if self.power == 1.0:
             return self._lower_as("LINEAR", rows)
-        if self.power == 0.5 and abs(self.init_value) >= abs(self.end_value):
+        falls = abs(self.init_value) >= abs(self.end_value) and self.init_value * self.end_value >= 0.0
+        if self.power == 0.5 and falls:
             return self._lower_as("ROOT", rows)
         return self._lower_as("POWER", rows, self.power)
 
@@ -211,7 +214,7 @@ class _Unbounded(Schedule):
     decay_rate: float
     decay_steps: float
 
-    def _length(self, scale: float) -> None:
+    def _length(self, _scale: float) -> None:
         return None
 
     def _lower_as(self, kind: str, rows: list[Row]) -> int:
@@ -232,8 +235,8 @@ class ExponentialDecay(_Unbounded):
     Raises:
         TypeError, ValueError: arguments that are no finite numbers; decay_rate or decay_steps <= 0.
 
-    Also known as: torch `ExponentialLR`, Keras `ExponentialDecay`, `optax.exponential_decay`; with `.staircase(decay_steps)`
-    torch `StepLR`.
+    Also known as: torch `ExponentialLR`, Keras `ExponentialDecay`, `optax.exponential_decay`; with
+    `.staircase(decay_steps)` torch `StepLR`.
 
     Example:
         >>> ExponentialDecay(1.0, 0.5, decay_steps=2)(4)
@@ -291,7 +294,8 @@ class InverseTimeDecay(_Unbounded):
     Raises:
         TypeError, ValueError: arguments that are no finite numbers; decay_rate < 0; decay_steps <= 0.
 
-    Also known as: Keras `InverseTimeDecay`, `tf.compat.v1.train.inverse_time_decay`, the `decay` of old Keras optimizers.
+    Also known as: Keras `InverseTimeDecay`, `tf.compat.v1.train.inverse_time_decay`, the `decay` of old Keras
+    optimizers.
 
     Example:
         >>> InverseTimeDecay(1.0, 1.0, decay_steps=10)(30)
@@ -333,7 +337,7 @@ class InverseSqrt(Schedule):
     def _lower(self, rows: list[Row]) -> int:
         return row(rows, "INVERSE_SQRT", self.init_value, span=self.steps)
 
-    def _length(self, scale: float) -> None:
+    def _length(self, _scale: float) -> None:
         return None
 
 
@@ -346,14 +350,15 @@ class Piecewise(Schedule):
     Args:
         boundaries: steps that increase, at least one.
         values: one more than there are boundaries.
-        side: "right": a new value applies at its boundary, as in torch and optax; "left": one step after it, as in TF1 and
-            Keras, where the boundary still belongs to the old value.
+        side: "right": a new value applies at its boundary, as in torch and optax; "left": one step after it,
+            as in TF1 and Keras, where the boundary still belongs to the old value.
 
     Raises:
-        TypeError, ValueError: boundaries that are empty, negative or do not increase, or 0 with side "right" (the first
-            value would never be used); a wrong number of values; another side.
+        TypeError, ValueError: boundaries that are empty, negative or do not increase, or 0 with side "right"
+            (the first value would never be used); a wrong number of values; another side.
 
-    Also known as: torch `MultiStepLR`, Keras `PiecewiseConstantDecay`, `tf.compat.v1.train.piecewise_constant`.
+    Also known as: torch `MultiStepLR`, Keras `PiecewiseConstantDecay`,
+    `tf.compat.v1.train.piecewise_constant`.
 
     Example:
         >>> Piecewise([2, 4], [1.0, 0.5, 0.25]).table(6).tolist()
@@ -362,8 +367,8 @@ class Piecewise(Schedule):
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    boundaries: tuple[int, ...] = field(_steps_tuple, duration=True)
-    values: tuple[float, ...] = field(_values_tuple)
+    boundaries: Sequence[int] | NDArray[Any] = field(_steps_tuple, duration=True)
+    values: Sequence[float] | NDArray[Any] = field(_values_tuple)
     side: str = field(_check.choice("right", "left"), "right")
 
     def _validate(self) -> None:
@@ -396,8 +401,8 @@ def _points(where: str, given: Any) -> tuple[tuple[int, float], ...]:
         if len(pair) != 2:
             _check.refuse(f"{where}[{at}]", "a step and a value", item)
         points.append((_whole_steps(f"{where}[{at}][0]", pair[0]), _check.value(f"{where}[{at}][1]", pair[1])))
-    if len(points) < 2:
-        raise ValueError(f"{where}: expected at least two points, got {len(points)}")
+    if not points:
+        raise ValueError(f"{where}: expected at least one point, got none")
     _check.increasing(where, [step for step, _ in points])
     return tuple(points)
 
@@ -413,14 +418,15 @@ _SEGMENTS: dict[str, Callable[[float, float, int], Schedule]] = {
 class Interpolate(Schedule):
     """Through given points, by one kind of curve; constant before the first and after the last.
 
-    Between `(s, a)` and `(e, b)` the value is that of `Linear(a, b, e - s)`, `Cosine` or `Exponential`, at `t - s`.
+    Between `(s, a)` and `(e, b)` the value is that of `Linear(a, b, e - s)`, `Cosine` or `Exponential`, at `t
+    - s`.
 
     Args:
-        points: (step, value) pairs with steps that increase, at least two.
+        points: (step, value) pairs with steps that increase, at least one.
         curve: "linear", "cosine" or "exponential" (which wants values > 0).
 
     Raises:
-        TypeError, ValueError: points that are no pairs, fewer than two or not increasing; another curve.
+        TypeError, ValueError: points that are no pairs, none at all or not increasing; another curve.
 
     Also known as: `optax.piecewise_interpolate_schedule`, Ignite `PiecewiseLinear`, fastai `combine_scheds`.
 
@@ -429,7 +435,7 @@ class Interpolate(Schedule):
         [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
 
-    points: tuple[tuple[int, float], ...] = field(_points)
+    points: Sequence[Sequence[float]] | NDArray[Any] = field(_points)
     curve: str = field(_check.choice(*_SEGMENTS), "linear")
 
     def _validate(self) -> None:
@@ -438,20 +444,20 @@ class Interpolate(Schedule):
                 _check.refuse(f"Interpolate.points[{at}][1]", "a number > 0 for exponential curves", value)
 
     def _as_sequence(self) -> compose.Sequence:
-        from lrcore.compose import Sequence
+        from lrcore import compose
 
         segment = _SEGMENTS[self.curve]
         first, last = self.points[0], self.points[-1]
         parts: list[Any] = [(Constant(first[1]), first[0])]
         for (begin, init), (end, value) in zip(self.points, self.points[1:], strict=False):
             parts.append((segment(init, value, end - begin), end - begin))
-        return Sequence([*parts, Constant(last[1])])
+        return compose.Sequence([*parts, Constant(last[1])])
 
     def _lower(self, rows: list[Row]) -> int:
         return self._as_sequence()._lower(rows)
 
     def _length(self, scale: float) -> int:
-        return scaled(self.points[-1][0], scale)
+        return scaled(int(self.points[-1][0]), scale)
 
     def _rounded_durations(self, factor: float) -> Any:
         return self._as_sequence()._rounded_durations(factor)
@@ -479,13 +485,15 @@ class Table(Schedule):
     `values[min(t, len(values) - 1)]`
 
     Args:
-        values: a list or an array of finite numbers, one dimension, at least one. They are copied; float32 stays float32 (and
-            is exact as float64). `lrcore.open_table` maps a file instead, without a copy.
+        values: a list or an array of finite numbers, one dimension, at least one. They are copied; float32
+            stays float32 (and is exact as float64). `lrcore.open_table` maps a file instead, without a copy.
 
     Raises:
-        TypeError, ValueError: values that are no finite real numbers, none at all, or more than one dimension.
+        TypeError, ValueError: values that are no finite real numbers, none at all, or more than one
+            dimension.
 
-    Every value is used once before the last holds, so `length` is `len(values)`. Two tables are equal if their values are.
+    Every value is used once before the last holds, so `length` is `len(values)`. Two tables are equal if
+    their values are.
 
     Also known as: torch `LambdaLR(optimizer, values.__getitem__)`, DeepSpeed and timm previews.
 
@@ -495,10 +503,10 @@ class Table(Schedule):
         (0.2, 0.4, 3)
     """
 
-    values: NDArray[Any] = field(_table_values)
+    values: Sequence[float] | NDArray[Any] = field(_table_values)
 
     def _lower(self, rows: list[Row]) -> int:
-        return row(rows, "TABLE", data=self.values)
+        return row(rows, "TABLE", data=np.asarray(self.values))
 
     def _length(self, scale: float) -> int:
         return scaled(len(self.values), scale)
@@ -513,4 +521,4 @@ class Table(Schedule):
         return hash((Table, len(self.values), *ends))
 
     def __repr__(self) -> str:
-        return f"Table(values={self.values.tolist()})"
+        return f"Table(values={np.asarray(self.values).tolist()})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from lrcore import _check
 from lrcore.compose import Cycle, Sequence
@@ -11,7 +12,11 @@ from lrcore.schedule import Schedule, rounded
 
 _whole = _check.whole(0)
 _whole_from_1 = _check.whole(1)
-_CURVES = {"linear": Linear, "cosine": Cosine, "exponential": Exponential}
+_CURVES: dict[str, Callable[[float, float, int], Schedule]] = {
+    "linear": Linear,
+    "cosine": Cosine,
+    "exponential": Exponential,
+}
 
 
 def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
@@ -27,8 +32,8 @@ def _to(curve: str, init_value: float, end_value: float, steps: int) -> tuple[Sc
 def _gap(high: float, low: float) -> float:
     """A number whose sum with `low` rounds to `high` itself: high - low, or a neighbour of it.
 
-    It makes a peak exact that is a cycle above a floor. There always is one: below `2 * low` the difference is exact, above
-    it is at least as finely spaced as `high`.
+    It makes a peak exact that is a cycle above a floor. There always is one: below `2 * low` the difference
+    is exact, above it is at least as finely spaced as `high`.
     """
     gap = high - low
     while gap + low != high:
@@ -81,13 +86,11 @@ def cyclic_polynomial(init_value: float, end_value: float, period: int, power: f
     return Cycle(Polynomial(init_value, end_value, period, power), period)
 
 
-def sgdr(
-    init_value: float, end_value: float, period: int, period_mult: float = 1, value_mult: float = 1.0
-) -> Schedule:
+def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 1, value_mult: float = 1.0) -> Schedule:
     """Cosine annealing with warm restarts.
 
-    `end_value + (init_value - end_value) * value_mult**k * (1 + cos(pi * (t - S_k) / T_k)) / 2` in cycle k, which begins at
-    `S_k` and lasts `T_k = period * period_mult**k` updates
+    `end_value + (init_value - end_value) * value_mult**k * (1 + cos(pi * (t - S_k) / T_k)) / 2` in cycle k,
+    which begins at `S_k` and lasts `T_k = period * period_mult**k` updates
 
     Args:
         init_value: the value at the first restart.
@@ -110,7 +113,10 @@ def sgdr(
     """
     if value_mult == 1.0:
         return Cycle(Cosine(init_value, end_value, period), period, period_mult)
-    init_value, end_value = _check.value("sgdr.init_value", init_value), _check.value("sgdr.end_value", end_value)
+    init_value, end_value = (
+        _check.value("sgdr.init_value", init_value),
+        _check.value("sgdr.end_value", end_value),
+    )
     return Cycle(Cosine(_gap(init_value, end_value), 0.0, period), period, period_mult, value_mult) + end_value
 
 
@@ -129,8 +135,8 @@ def warmup_cosine(
     Raises:
         TypeError, ValueError: arguments outside of these; a warm-up longer than the run.
 
-    Also known as: `optax.warmup_cosine_decay_schedule`, HF `cosine`, Keras `CosineDecay(warmup_steps=...)` (whose
-    `decay_steps` leave the warm-up out).
+    Also known as: `optax.warmup_cosine_decay_schedule`, HF `cosine`, Keras `CosineDecay(warmup_steps=...)`
+    (whose `decay_steps` leave the warm-up out).
 
     Example:
         >>> warmup_cosine(1.0, 0.0, 2, 4).table(6).tolist()
@@ -158,8 +164,8 @@ def one_cycle(
     """Up to a high learning rate and down far below the first one, over one run.
 
     From `peak_value / div_factor` up to `peak_value` in `pct_start * steps` updates (rounded), then down to
-    `peak_value / div_factor / final_div_factor` at step `steps`. With three phases the way down is symmetric to the way up,
-    back to the first value, and the last phase goes on to the end.
+    `peak_value / div_factor / final_div_factor` at step `steps`. With three phases the way down is symmetric
+    to the way up, back to the first value, and the last phase goes on to the end.
 
     Args:
         peak_value: the highest value.
@@ -174,8 +180,8 @@ def one_cycle(
         TypeError, ValueError: arguments outside of these.
 
     Reference: Smith and Topin, Super-Convergence (2018).
-    Also known as: torch `OneCycleLR` (which reaches its phases an update earlier), `optax.cosine_onecycle_schedule`, fastai
-    `fit_one_cycle`.
+    Also known as: torch `OneCycleLR` (which reaches its phases an update earlier),
+    `optax.cosine_onecycle_schedule`, fastai `fit_one_cycle`.
 
     Example:
         >>> schedule = one_cycle(1.0, 10, div_factor=4, final_div_factor=100)
@@ -213,7 +219,8 @@ def triangular(
 ) -> Schedule:
     """Cyclical learning rates: up and down in straight lines, again and again.
 
-    Mode "triangular" keeps the height, "triangular2" halves it each cycle, "exp_range" multiplies it by `decay_rate**t`.
+    Mode "triangular" keeps the height, "triangular2" halves it each cycle, "exp_range" multiplies it by
+    `decay_rate**t`.
 
     Args:
         init_value: the lowest value, where each cycle begins and ends.
@@ -273,7 +280,8 @@ def wsd(
         curve: of the decay: "linear", "cosine" or "exponential".
 
     Raises:
-        TypeError, ValueError: arguments outside of these; a rise and a decay that together are longer than the run.
+        TypeError, ValueError: arguments outside of these; a rise and a decay that together are longer than
+            the run.
 
     Reference: Hu et al., MiniCPM (2024), section 4.
     Also known as: HF `warmup_stable_decay`, "trapezoidal", Megatron `WSD`.

@@ -1,8 +1,9 @@
 """Schedule: a pure function of the update number, as an immutable value.
 
-A subclass is a frozen dataclass that names its parameters and writes itself as rows of the engine (`_lower`). Everything
-else stands here: evaluation at a step, at an array of steps and over a range, the operators and pickle. The compiled
-program is a cache in a slot outside of the dataclass' fields: it takes no part in equality, repr or pickle.
+A subclass is a frozen dataclass that names its parameters and writes itself as rows of the engine (`_lower`).
+Everything else stands here: evaluation at a step, at an array of steps and over a range, the operators and
+pickle. The compiled program is a cache in a slot outside of the dataclass' fields: it takes no part in
+equality, repr or pickle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from functools import cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -44,8 +45,9 @@ class RoundingWarning(UserWarning):
 class Schedule(ABC):
     """A learning rate as a pure function of the number of updates already done.
 
-    The first update uses `schedule(0)`. A schedule is a value: it compares and hashes by its parameters, `repr` gives the
-    expression that builds it, and it can be pickled, copied and shared between threads and processes.
+    The first update uses `schedule(0)`. A schedule is a value: it compares and hashes by its parameters,
+    `repr` gives the expression that builds it, and it can be pickled, copied and shared between threads and
+    processes.
 
     Example:
         >>> from lrcore import Cosine, Linear
@@ -88,7 +90,7 @@ class Schedule(ABC):
         """Appends this node's row, after those of its children, and returns its place."""
 
     @abstractmethod
-    def _length(self, scale: float) -> int | None:
+    def _length(self, scale: float, /) -> int | None:
         """`length`, with every duration multiplied by `scale` and rounded as in _program.h."""
 
     # ---- Evaluation ----
@@ -135,7 +137,11 @@ class Schedule(ABC):
         if type(step) is int:
             try:
                 return self._program.value(step)
-            except (AttributeError, ValueError, OverflowError):  # not compiled yet, or outside of the range: see below
+            except (
+                AttributeError,
+                ValueError,
+                OverflowError,
+            ):  # not compiled yet, or outside of the range: see below
                 pass
         if isinstance(step, (np.ndarray, list, tuple)) or (hasattr(step, "__array__") and not np.isscalar(step)):
             return self._at(np.asarray(step))
@@ -156,7 +162,7 @@ class Schedule(ABC):
         self,
         n: int,
         start: int = 0,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         out: NDArray[Any] | None = None,
         threads: int = 1,
     ) -> NDArray[Any]:
@@ -204,16 +210,22 @@ class Schedule(ABC):
 
     def __rshift__(self, after: Schedule | float) -> compose.Sequence:
         """This schedule for its length, then another from its own step 0."""
-        return _compose().then(self, after)
+        from lrcore.compose import then
+
+        return then(self, after)
 
     def __mul__(self, other: Schedule | float) -> Schedule:
-        return _compose().times(self, other) if _is_operand(other) else NotImplemented
+        from lrcore.compose import times
+
+        return times(self, other) if _is_operand(other) else NotImplemented
 
     def __rmul__(self, factor: float) -> Schedule:
         return self * factor
 
     def __add__(self, other: Schedule | float) -> Schedule:
-        return _compose().plus(self, other) if _is_operand(other) else NotImplemented
+        from lrcore.compose import plus
+
+        return plus(self, other) if _is_operand(other) else NotImplemented
 
     def __radd__(self, other: float) -> Schedule:
         return self + other
@@ -226,27 +238,35 @@ class Schedule(ABC):
             >>> Linear(1.0, 0.0, 10).clip(0.2, 0.9).table(4).tolist()
             [0.9, 0.9, 0.8, 0.7]
         """
-        return _compose().Clip(self, min, max)
+        from lrcore.compose import Clip
+
+        return Clip(self, min, max)
 
     def staircase(self, every: int) -> compose.Staircase:
-        """The value at the last multiple of `every`: a schedule in epochs, say, that changes only between them.
+        """The value at the last multiple of `every`: a schedule in epochs, say, that changes only between
+        them.
 
         Example:
             >>> from lrcore import Linear
             >>> Linear(1.0, 0.0, 4).staircase(2).table(5).tolist()
             [1.0, 1.0, 0.5, 0.5, 0.0]
         """
-        return _compose().Staircase(self, every)
+        from lrcore.compose import Staircase
+
+        return Staircase(self, every)
 
     def shift(self, n: int) -> compose.Shift:
-        """The schedule as it stands n steps later: `a.shift(n)(t) == a(t + n)`; a negative n holds a(0) first.
+        """The schedule as it stands n steps later: `a.shift(n)(t) == a(t + n)`; a negative n holds a(0)
+        first.
 
         Example:
             >>> from lrcore import Linear
             >>> Linear(1.0, 0.0, 4).shift(1)(0), Linear(1.0, 0.0, 4).shift(-2).table(4).tolist()
             (0.75, [1.0, 1.0, 1.0, 0.75])
         """
-        return _compose().Shift(self, n)
+        from lrcore.compose import Shift
+
+        return Shift(self, n)
 
     def stretch(self, factor: float) -> compose.Stretch:
         """Every duration times `factor`, rounded half up to whole updates.
@@ -258,23 +278,28 @@ class Schedule(ABC):
             >>> Linear(1.0, 0.0, 4).stretch(2).table(9).tolist()
             [1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]
         """
-        stretched = _compose().Stretch(self, factor)
+        from lrcore.compose import Stretch
+
+        stretched = Stretch(self, factor)
         rounded = [text for text in self._rounded_durations(stretched.factor) if text]
         if rounded:
             warnings.warn(f"stretch({factor}) rounds {', '.join(rounded)}", RoundingWarning, stacklevel=2)
         return stretched
 
     def warmup(self, steps: int, init_value: float = 0.0) -> Schedule:
-        """A linear rise from `init_value` to the first value, over `steps` updates, before this schedule begins.
+        """A linear rise from `init_value` to the first value, over `steps` updates, before this schedule
+        begins.
 
         With `steps=0` there is no warm-up, and the schedule itself comes back.
 
         Example:
             >>> from lrcore import Cosine
-            >>> Cosine(0.1, 0.0, 90).warmup(2).table(4, dtype="float32").tolist()
-            [0.0, 0.05000000074505806, 0.10000000149011612, 0.09996954351663589]
+            >>> Cosine(1.0, 0.0, 2).warmup(2).table(6).tolist()
+            [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
         """
-        return _compose().warmed_up(self, steps, init_value)
+        from lrcore.compose import warmed_up
+
+        return warmed_up(self, steps, init_value)
 
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         """Each duration of this tree that `factor` does not make whole, as 'Name.field 10 to 3 (3.3)'."""
@@ -284,7 +309,7 @@ class Schedule(ABC):
             given = getattr(self, item.name)
             for duration in given if isinstance(given, tuple) else (given,):
                 exact = duration * factor
-                if exact != math.floor(exact):
+                if not is_whole(exact):
                     yield f"{type(self).__name__}.{item.name} {duration} to {rounded(exact)} ({exact:g})"
         for child in self._children():
             yield from child._rounded_durations(factor)
@@ -299,13 +324,6 @@ class Schedule(ABC):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Schedule:
         return self
-
-
-def _compose() -> Any:
-    """The combinators, which stand above this module and are needed only once an operator is used."""
-    from lrcore import compose
-
-    return compose
 
 
 @cache
@@ -352,17 +370,24 @@ def row(
 
 
 def rounded(duration: float) -> int:
-    return math.floor(duration + 0.5)
+    """To the nearest, half up; what a product of a decimal misses of a half counts as a half."""
+    return math.floor(duration + 0.5 + min(duration * 2.0**-50, 0.25))
+
+
+def is_whole(duration: float) -> bool:
+    """Whether a product of a duration and a decimal factor is whole, up to the rounding of the product."""
+    return abs(duration - round(duration)) <= abs(duration) * 2.0**-50
 
 
 def scaled(duration: int, scale: float) -> int:
+    """A duration, stretched."""
     return duration if scale == 1.0 else rounded(duration * scale)
 
 
 # ---- Tables ----
 
 
-def _output(n: int, dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
+def _output(n: int, dtype: DTypeLike | None, out: NDArray[Any] | None) -> NDArray[Any]:
     if out is None:
         return np.empty(n, _table_dtype(np.float64 if dtype is None else dtype))
     if not isinstance(out, np.ndarray):
@@ -386,7 +411,7 @@ def _table_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def _fill_by_threads(program: Program, start: int, out: NDArray[Any], threads: int) -> None:
-    """Threads take tiles in turn until none is left; on an exception (Ctrl-C too) each stops after the tile it is at."""
+    """Threads take tiles in turn until none is left; on an exception (Ctrl-C too) each stops after its tile."""
     tiles = iter(range(0, out.size, THREAD_TILE))
     stopped = threading.Event()
     errors: list[BaseException] = []
@@ -408,4 +433,4 @@ def _fill_by_threads(program: Program, start: int, out: NDArray[Any], threads: i
     for helper in helpers:
         helper.join()
     if errors:
-        raise cast(BaseException, errors[0])
+        raise errors[0]
