@@ -1,0 +1,157 @@
+"""lrcore.bindings.keras: steps, models on disk, refusals."""
+
+import copy
+import doctest
+import pickle
+import re
+
+import keras
+import lrcore.bindings.keras
+import numpy as np
+import pytest
+from lrcore.bindings.keras import Schedule
+
+import lrcore as lr
+from cases import CASES
+from lrcore.tables import open_table
+
+# Keras reads torch's tensors into numpy 2 in a way that numpy warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
+SCHEDULE = lr.sgdr(0.5, 0.01, period=4, period_mult=2).warmup(3)
+
+
+def model_of(schedule):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(optimizer=keras.optimizers.Adam(Schedule(schedule)), loss="mse")
+    return model
+
+
+def fit(model, updates):
+    features = np.ones((4 * updates, 3), np.float32)
+    model.fit(features, np.zeros((4 * updates, 2), np.float32), batch_size=4, verbose=0)
+
+
+def test_the_examples_run():
+    results = doctest.testmod(lrcore.bindings.keras, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted > 5
+    assert results.failed == 0
+
+
+def test_it_is_a_schedule_of_keras():
+    assert isinstance(Schedule(SCHEDULE), keras.optimizers.schedules.LearningRateSchedule)
+
+
+def test_a_number_is_a_constant_schedule():
+    assert Schedule(0.25).schedule == lr.Constant(0.25)
+
+
+# --- Steps
+
+FAR = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    "as_step",
+    [
+        int,
+        np.int64,
+        np.uint32,
+        np.array,
+        lambda step: keras.Variable(step, dtype="int64", trainable=False),
+        lambda step: keras.ops.convert_to_tensor(step, dtype="int32"),
+    ],
+    ids=["int", "int64", "uint32", "array", "variable", "tensor"],
+)
+@pytest.mark.parametrize("step", [0, 1, 2**24 + 1, FAR])
+def test_any_kind_of_integer_is_a_step(step, as_step):
+    schedule = lr.Linear(1.0, 0.0, 2**40)
+    value = Schedule(schedule)(as_step(step))
+    assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    assert float(value) == np.float32(schedule(step))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [0.0, np.float32(0.0), True, keras.ops.convert_to_tensor(0.5), keras.ops.convert_to_tensor(True)],
+    ids=["float", "float32", "bool", "tensor", "bool tensor"],
+)
+def test_other_steps_are_refused(step):
+    with pytest.raises(TypeError, match=r"^step: expected .*int"):
+        Schedule(SCHEDULE)(step)
+
+
+def test_a_counter_that_wrapped_around_is_refused():
+    with pytest.raises(ValueError, match=r"^step: expected .* got -2147483648"):
+        Schedule(SCHEDULE)(keras.Variable(-(2**31), dtype="int32", trainable=False))
+
+
+@pytest.mark.parametrize("given", ["cosine", None, True, keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.9)])
+def test_what_is_no_schedule_is_refused(given):
+    with pytest.raises(TypeError, match=r"^Schedule\.schedule: expected a schedule or a number, got "):
+        Schedule(given)
+
+
+# --- On disk
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_config_is_text_that_gives_the_schedule_back(case):
+    schedule = case.schedule()
+    config = Schedule(schedule).get_config()
+    assert config == {"schedule": repr(schedule)}
+    assert Schedule.from_config(config).schedule == schedule
+
+
+def test_a_config_is_never_executed(tmp_path):
+    witness = tmp_path / "executed"
+    with pytest.raises(ValueError, match="expected a curve"):
+        Schedule.from_config({"schedule": f"__import__('pathlib').Path({str(witness)!r}).touch()"})
+    assert not witness.exists()
+
+
+def test_keras_knows_it_by_its_registered_name():
+    config = keras.optimizers.schedules.serialize(Schedule(SCHEDULE))
+    assert config["registered_name"] == "lrcore>Schedule"
+    assert keras.optimizers.schedules.deserialize(config).schedule == SCHEDULE
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+def test_a_saved_model_goes_on_with_its_schedule(tmp_path, stop):
+    model = model_of(SCHEDULE)
+    fit(model, stop)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer._learning_rate, Schedule)
+    for update in range(stop, stop + 6):
+        assert float(loaded.optimizer.learning_rate) == np.float32(SCHEDULE(update))
+        fit(loaded, 1)
+
+
+def test_a_table_in_a_file_cannot_be_saved_with_a_model(tmp_path):
+    SCHEDULE.save_table(tmp_path / "table.npy", 10)
+    table = open_table(tmp_path / "table.npy")
+    schedule = Schedule(table)
+    assert float(schedule(3)) == 0.5
+    expected = f"Schedule.schedule: expected one that can be saved with a model, got {table!r}"[:70]
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}"):
+        schedule.get_config()
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda schedule: pickle.loads(pickle.dumps(schedule))], ids=["deepcopy", "pickle"]
+)
+def test_copies_are_the_same_schedule(copied):
+    schedule = Schedule(SCHEDULE)
+    schedule(1)
+    assert copied(schedule).schedule == SCHEDULE
+    assert float(copied(schedule)(2)) == float(schedule(2))
+
+
+def test_a_fit_moves_the_rate_with_each_update():
+    model, rates = model_of(SCHEDULE), []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda *_, **__: rates.append(float(model.optimizer.learning_rate))
+    )
+    model.fit(np.ones((40, 3)), np.zeros((40, 2)), batch_size=4, epochs=2, verbose=0, callbacks=[watch])
+    assert rates == SCHEDULE.table(20, dtype="float32").tolist()
