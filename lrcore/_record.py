@@ -1,18 +1,15 @@
 """What travels with a table on disk: which schedule it holds, which steps, and the SHA-256 of the values.
 
-The same fields stand in each format: in the metadata of `.safetensors` and `.parquet`, and in the JSON file
-    beside `.npy`.
-A checksum over them makes a changed byte of the record as visible as one of the values.
+The same fields stand in each format: in the metadata of `.safetensors` and `.parquet`, in the JSON file beside
+`.npy`. A checksum over them makes a changed byte of the record as visible as one of the values.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from itertools import takewhile
 from os import PathLike
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from lrcore._check import END_OF_STEPS
 
@@ -22,13 +19,10 @@ ITEM_SIZES = {"float32": 4, "float64": 8}
 
 _MARK = "lrcore.table"  # holds the version of the format, and tells our metadata from that of others
 _CHECKSUM = "lrcore.checksum"
-_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class TableError(ValueError):
-    """A file that is no table of lrcore's, that is damaged, or that holds another schedule than the one asked
-    for."""
+    """A file that is no table of lrcore's, that is damaged, or that holds another schedule than the wanted one."""
 
 
 def refuse(path: str | PathLike[str], expected: str, found: str, advice: str) -> NoReturn:
@@ -40,11 +34,10 @@ WRITE_AGAIN = "write the table again"
 BRING_VALUES = "lrcore opens only tables that it wrote; for other files: Table(values)"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The metadata of a table.
 
-    Args:
+    Attributes:
         schedule: the expression that builds the schedule (its `repr`), or "sha256:..." of one longer than
             LONGEST_SPEC.
         dtype: "float64" or "float32".
@@ -68,7 +61,7 @@ class Record:
     def fields(self) -> dict[str, str]:
         """The record as the strings that are written."""
         fields = {_MARK: FORMAT_VERSION}
-        fields.update({f"lrcore.{name}": str(value) for name, value in asdict(self).items()})
+        fields.update({f"lrcore.{name}": str(value) for name, value in self._asdict().items()})
         fields[_CHECKSUM] = _checksum(fields)
         return fields
 
@@ -98,12 +91,12 @@ def _checked(path: str | PathLike[str], texts: dict[str, str]) -> Record:
     if texts["dtype"] not in ITEM_SIZES:
         refuse(path, "dtype float64 or float32", texts["dtype"], WRITE_AGAIN)
     for name in ("start", "length"):
-        if not _WHOLE_NUMBER.fullmatch(texts[name]):
+        if not texts[name].isdecimal() or not texts[name].isascii() or len(texts[name]) > 16:
             refuse(path, f"a whole number as {name}", repr(texts[name]), WRITE_AGAIN)
     start, length = int(texts["start"]), int(texts["length"])
     if length < 1 or start + length > END_OF_STEPS:
         refuse(path, "at least one step, all below 2**53", f"start {start} and length {length}", WRITE_AGAIN)
-    if not _DIGEST.fullmatch(texts["sha256"]):
+    if len(texts["sha256"]) != 64 or set(texts["sha256"]) - set("0123456789abcdef"):
         refuse(path, "64 hexadecimal digits as sha256", repr(texts["sha256"]), WRITE_AGAIN)
     return Record(texts["schedule"], texts["dtype"], start, length, texts["sha256"], texts["version"])
 

@@ -1,9 +1,9 @@
 """Files that appear whole or not at all.
 
-A file is written beside its target, in the same folder and so on the same disk, and renamed over it once
-every byte is on the disk. Whatever ends the writing before that (an exception, Ctrl-C, a full disk, a kill, a
-power cut) leaves the target as it was. Only a kill or a power cut can leave the unfinished
-`<name>.<digits>.partial`, which may be deleted.
+A file is written beside the one that it will replace, in the same folder and so on the same disk, and renamed
+over it once every byte is on the disk. Whatever ends the writing before that (an exception, Ctrl-C, a full disk, a
+kill, a power cut) leaves the older one as it was. Only a kill or a power cut can leave an unfinished
+`<name>.<digits>.partial`, which may be deleted. Links are followed, as an ordinary write would follow them.
 """
 
 from __future__ import annotations
@@ -18,30 +18,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def target_of(path: str | os.PathLike[str]) -> Path:
-    """Where a file of that name is put: where a link points, as an ordinary write through it would."""
-    target = Path(path).resolve()
-    if target.is_dir():
+def check_room(path: Path, size: int) -> None:
+    """Refuses what cannot be put there, before time is spent on it. The older file stays until the end, so counts."""
+    folder = path.resolve().parent
+    if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "expected the name of a file, this is a folder", str(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}: create it first", str(path))
-    return target
-
-
-def check_space(target: Path, size: int) -> None:
-    """Refuses what cannot fit, before time is spent on it. A table that is replaced stays until the end."""
-    free = shutil.disk_usage(target.parent).free
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}: create it first", str(path))
+    free = shutil.disk_usage(folder).free
     if size > free:
-        raise OSError(errno.ENOSPC, f"the table needs {gigabytes(size)}, and {gigabytes(free)} are free", str(target))
-
-
-def gigabytes(size: int) -> str:
-    return f"{size / 1e9:,.3f} GB"
+        needs = f"the table needs {size / 1e9:,.3f} GB, and {free / 1e9:,.3f} GB are free"
+        raise OSError(errno.ENOSPC, needs, str(path))
 
 
 @contextmanager
-def beside(target: Path) -> Iterator[BinaryIO]:
-    """A new file beside the target, which is gone at the end unless it was put in the place of the target."""
+def beside(path: Path) -> Iterator[BinaryIO]:
+    """A new file beside the one of that name, gone at the end unless it was put in its place."""
+    target = path.resolve()
     partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("xb") as file:
@@ -57,8 +50,9 @@ def settle(file: BinaryIO) -> None:
     file.close()
 
 
-def put(file: BinaryIO, target: Path) -> None:
-    """Renames a settled file over the target, and waits for the disk, so that renames keep their order."""
+def put(file: BinaryIO, path: Path) -> None:
+    """Renames a settled file, and waits until the disk has that too, so that renames keep their order."""
+    target = path.resolve()
     Path(file.name).replace(target)
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)

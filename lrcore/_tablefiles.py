@@ -1,18 +1,14 @@
 """The three formats of tables: how each is written in chunks, put in place, and read back.
 
 (a) Chunks are written one after another, not through a memory map: pages of a map count as memory of the
-process, and a
-    full disk would kill it (SIGBUS) instead of raising.
-(b) The SHA-256 is known only after the last value. `.npy` has it beside the values, `.parquet` in its footer;
-the header of
-    `.safetensors` is written twice, first with zeros in its place.
-(c) `.npy` needs two files. Its sidecar names, while one table replaces another, both: `put_in_place` puts the
-sidecar with
-    the new record and the old one, then the values, then the sidecar with the new record alone. After a crash
-    at any point the values match one of the records that stand there, and the reader finds which, by their
+    process, and a full disk would kill it (SIGBUS) instead of raising.
+(b) The SHA-256 is known only after the last value. `.npy` has it beside the values, `.parquet` in its footer; the
+    header of `.safetensors` is written twice, first with zeros in its place.
+(c) `.npy` needs two files. While one table replaces another, its sidecar names both: `put_in_place` puts the
+    sidecar with the new record and the old one, then the values, then the sidecar with the new record alone. After
+    a crash at any point the values match one of the records that stand there, and the reader finds which, by their
     SHA-256.
-(d) Values are hashed and mapped through one open file, so that a table which is replaced meanwhile does no
-harm.
+(d) Values are hashed and mapped through one open file, so that a table which is replaced meanwhile does no harm.
 """
 
 from __future__ import annotations
@@ -63,9 +59,10 @@ class Writer:
         """Writes what is known only after the last value."""
         self.record = record
 
-    def put_in_place(self, target: Path) -> None:
+    def put_in_place(self, path: Path) -> None:
+        """Gives the file the name that was asked for; the older table of that name stood until now."""
         settle(self.file)
-        put(self.file, target)
+        put(self.file, path)
 
 
 # ---- .npy ----
@@ -78,15 +75,15 @@ class NpyWriter(Writer):
         file.write(header)
         file.truncate(len(header) + empty.nbytes)  # a limit on the size of files is met here, not after minutes
 
-    def put_in_place(self, target: Path) -> None:
-        sidecar = sidecar_of(target)
+    def put_in_place(self, path: Path) -> None:
+        sidecar = sidecar_of(path)
         with beside(sidecar) as during, beside(sidecar) as after:
-            during.write(_sidecar_text([self.record, *_older_records(target)], settled=False))
+            during.write(_sidecar_text([self.record, *_older_records(path)], settled=False))
             after.write(_sidecar_text([self.record], settled=True))
             for file in (self.file, during, after):
                 settle(file)
             put(during, sidecar)
-            put(self.file, target)
+            put(self.file, path)
             put(after, sidecar)
 
 
@@ -124,9 +121,9 @@ def _read_sidecar(path: Path) -> tuple[list[Record], bool]:
     return [record_of(sidecar, item) for item in (fields, *older)], _REPLACED not in fields
 
 
-def _older_records(target: Path) -> list[Record]:
+def _older_records(path: Path) -> list[Record]:
     with contextlib.suppress(OSError, TableError):
-        return _read_sidecar(target)[0]
+        return _read_sidecar(path)[0]
     return []
 
 

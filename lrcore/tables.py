@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from itertools import cycle
 from os import PathLike
 from pathlib import Path
@@ -90,21 +90,21 @@ def save_table(
     suffix = _tablefiles.suffix_of(path)
     kept = schedule.table(0, start=start, dtype=dtype, threads=threads).dtype  # makes table's own checks first
     n = _check.whole(1, END_OF_STEPS - start, "a number of steps")("n", n)
-    target = _replace.target_of(path)
+    asked = Path(path)
     empty = Record(spec_of(schedule), kept.name, int(start), n, "0" * 64, _version())
-    _replace.check_space(target, empty.nbytes)
+    _replace.check_room(asked, empty.nbytes)
     try:
-        with _progress(target.name, n, progress) as advance, _replace.beside(target) as file:
+        with _progress(asked.name, n, progress) as advance, _replace.beside(asked) as file:
             writer = _tablefiles.WRITERS[suffix](file, empty)
             try:
-                record = replace(empty, sha256=_write(schedule, empty, writer, threads, advance))
+                record = empty._replace(sha256=_write(schedule, empty, writer, threads, advance))
                 writer.finish(record)
-                writer.put_in_place(target)
+                writer.put_in_place(asked)
             except BaseException:
                 writer.abandon()
                 raise
     except OSError as error:
-        raise OSError(error.errno, f"{error.strerror or error}; the table was not written", str(target)) from error
+        raise OSError(error.errno, f"{error.strerror or error}; the table was not written", str(path)) from error
     return record
 
 
@@ -222,6 +222,7 @@ class MappedTable(Table):
 
     path: str
     record: Record
+    values: NDArray[Any]
 
     def __init__(self, path: str, record: Record, values: NDArray[Any]) -> None:
         depth = 1 + (record.start > 0)
@@ -333,6 +334,8 @@ def open_table(path: str | PathLike[str], schedule: Schedule | None = None, veri
     if schedule is not None and not isinstance(schedule, Schedule):
         _check.refuse("schedule", "a schedule or None", schedule, TypeError)
     found = Path(path).absolute()
+    if found.is_dir():
+        refuse(found, "a table", "a folder", "name a file in it")
     record, values = _tablefiles.OPENERS[_tablefiles.suffix_of(found)](found, verify)
     if schedule is not None:
         check_same_schedule(found, record, schedule)
