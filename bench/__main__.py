@@ -8,6 +8,7 @@ import argparse
 import datetime
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -37,6 +38,8 @@ COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>
 
 
 def _rows_of(topic: str, quick: bool) -> Iterator[Row]:
+    if importlib.util.find_spec(f"bench.bench_{topic}") is None:
+        return
     module = importlib.import_module(f"bench.bench_{topic}")
     if topic in TIMED:
         yield from measured(module.lines(quick), QUICK_ROUNDS if quick else ROUNDS)

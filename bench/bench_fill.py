@@ -49,7 +49,7 @@ class Arrays:
 # ---- Formulas ----
 
 
-def cosine(t: Floats, init: float, end: float, length: float | Floats) -> Floats:
+def cosine(t: Steps | Floats, init: float, end: float, length: float | Floats) -> Floats:
     return end + (init - end) * (1 + np.cos(np.pi * np.minimum(t / length, 1))) / 2
 
 

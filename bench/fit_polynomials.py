@@ -5,8 +5,7 @@ which each number is rounded once; tests/bench/test_fit.py holds the header to t
 
 Each polynomial goes through its function at the Chebyshev nodes of the interval, which is nearly the best there is.
 Its error is given twice: as fitted, and with the coefficients rounded to doubles. The second is the larger, nearly all
-of it from the first coefficient, and the kernels make it good: the cosine carries that one as a pair; 2^r - 1 is added
-to 1, and the tail of the logarithm to a lead more than thirty times its size.
+of it from the first coefficient, and the kernels make it good: they carry that one as a pair, or add 1 to 2^r - 1.
 """
 
 from collections.abc import Callable
@@ -30,6 +29,7 @@ class Fit:
     function: Function
     interval: Callable[[], tuple[mpf, mpf]]  # a function, because it is computed with BITS bits
     degree: int
+    is_lead_a_pair: bool = False  # the function has the coefficients after the first, which is one of PAIRS
 
 
 def half_sine_squared(u: mpf) -> mpf:
@@ -55,22 +55,24 @@ def _largest_quotient() -> mpf:
 
 # The last two intervals are wider than what the kernels ask for: r is at most 1/2 until its low part is
 # added, and a quotient near √2 is rounded. None of the nodes is 0, where the functions are not defined.
-FITS = [
-    Fit("sin²(π/2 √u) / u", "lr_prepare_cosine", half_sine_squared, lambda: (mpf(0), mpf(1) / 4), 7),
-    Fit("(2^r - 1) / r", "lr_exp2_minus_1", power_of_two, lambda: (mpf("-0.501"), mpf("0.5013")), 10),
-    Fit(
-        "2/ln 2 (1/3 + t/5 + t²/7 + ...)",
-        "lr_log2_of_ratio",
-        log_tail,
-        lambda: (mpf(0), mpf("1.01") * _largest_quotient()),
-        7,
-    ),
-]
+COSINE = Fit("sin²(π/2 √u) / u", "lr_prepare_cosine", half_sine_squared, lambda: (mpf(0), mpf(1) / 4), 7, True)
+POWER = Fit("(2^r - 1) / r", "lr_exp2_minus_1", power_of_two, lambda: (mpf("-0.501"), mpf("0.5013")), 10)
+LOGARITHM = Fit(
+    "2/ln 2 (1/3 + t/5 + t²/7 + ...)",
+    "lr_atanh_rest",
+    log_tail,
+    lambda: (mpf(0), mpf("1.01") * _largest_quotient()),
+    7,
+    True,
+)
+FITS = [COSINE, POWER, LOGARITHM]
 
+# By their names in the header. The lead of the cosine is (π/2)² itself, from which the fit's differs in its 17th digit.
 PAIRS: dict[str, Callable[[], mpf]] = {
-    "log2(e)": lambda: 1 / mpmath.log(2),
-    "2 log2(e)": lambda: 2 / mpmath.log(2),
-    "(π/2)²": lambda: (mpmath.pi / 2) ** 2,
+    "LR_LOG2_E": lambda: 1 / mpmath.log(2),
+    "LR_TWO_LOG2_E": lambda: 2 / mpmath.log(2),
+    "LR_ATANH_LEAD": lambda: exact_coefficients(LOGARITHM)[0],
+    "lead": lambda: (mpmath.pi / 2) ** 2,
 }
 
 

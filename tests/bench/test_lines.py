@@ -43,6 +43,15 @@ CONTRACT = {
 }
 
 
+@pytest.fixture
+def own_jax():
+    """A peer sets jax to float64 for the whole process; not for the tests that follow."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_enable_x64", False)
+
+
+@pytest.mark.usefixtures("own_jax")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers: theirs to mend
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
 def test_what_is_compared_agrees(line):
