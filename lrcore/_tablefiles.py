@@ -348,6 +348,8 @@ OPENERS = {".npy": open_npy, ".safetensors": open_safetensors, ".parquet": open_
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
     """The format that the name of a file asks for."""
+    if not isinstance(path, (str, os.PathLike)):
+        _check.refuse("path", "a path", path, TypeError)
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         found = f"{str(path)!r}{_check.did_you_mean(suffix, WRITERS)}"

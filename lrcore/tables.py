@@ -90,6 +90,8 @@ def save_table(
     suffix = _tablefiles.suffix_of(path)
     kept = schedule.table(0, start=start, dtype=dtype, threads=threads).dtype  # makes table's own checks first
     n = _check.whole(1, END_OF_STEPS - start, "a number of steps")("n", n)
+    if progress not in (None, True, False):
+        _check.refuse("progress", "True, False or None", progress, TypeError)
     asked = Path(path)
     empty = Record(spec_of(schedule), kept.name, int(start), n, "0" * 64, _version())
     _replace.check_room(asked, empty.nbytes)
@@ -333,10 +335,11 @@ def open_table(path: str | PathLike[str], schedule: Schedule | None = None, veri
 
     if schedule is not None and not isinstance(schedule, Schedule):
         _check.refuse("schedule", "a schedule or None", schedule, TypeError)
+    suffix = _tablefiles.suffix_of(path)
     found = Path(path).absolute()
     if found.is_dir():
         refuse(found, "a table", "a folder", "name a file in it")
-    record, values = _tablefiles.OPENERS[_tablefiles.suffix_of(found)](found, verify)
+    record, values = _tablefiles.OPENERS[suffix](found, verify)
     if schedule is not None:
         check_same_schedule(found, record, schedule)
     return MappedTable(str(found), record, values)
