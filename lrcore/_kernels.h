@@ -246,7 +246,7 @@ typedef struct {
     double a, b;      /* see the curve's function */
     double from_init[8], from_end[8];
     int tight;    /* rounding could pass an end: clamp the run (see lr_prepare) */
-    int ordinary; /* see lr_power_at and lr_exponential_at */
+    int ordinary; /* the shorter kernel will do: see lr_cosine_at, lr_power_at, lr_exponential_at */
 } lr_curve;
 
 #define LR_NEVER 0x1p60
@@ -256,12 +256,24 @@ LR_INLINE double lr_line_at(double near, double slope, double x) { return near +
 
 /* near + (far - near) sin^2(pi/2 * x/span), the half-angle form of the cosine, for |x| <= span/2: sin^2 is a polynomial of
  * degree 8 in (x/span)^2 without constant term (relative error 1.6e-17).  `c` holds its coefficients times
- * (far - near) / (unit span)^(2k), `unit` the power of two that brings span near 1. */
+ * (far - near) / (unit span)^(2k), `unit` the power of two that brings span near 1. For ends of one sign. */
 LR_INLINE double lr_cosine_at(double near, const double *c, double unit, double x)
 {
     double y = x * unit, q = y * y, q2 = q * q;
     return near + q * (((c[0] + q * c[1]) + q2 * (c[2] + q * c[3]))
                        + (q2 * q2) * ((c[4] + q * c[5]) + q2 * (c[6] + q * c[7])));
+}
+
+/* The same in pairs, `low` being what c[0] misses: where ends of opposite signs cancel, the last bits matter. */
+LR_INLINE double lr_precise_cosine_at(double near, const double *c, double low, double unit, double x)
+{
+    double y = x * unit;
+    lr_pair q = lr_two_prod(y, y);
+    double h = q.hi, h2 = h * h;
+    double rest = (c[1] + h * (c[2] + h * c[3])) + (h2 * h) * ((c[4] + h * c[5]) + h2 * (c[6] + h * c[7]));
+    lr_pair rise = lr_pair_times(q, lr_quick_sum(c[0], low + h * rest));
+    lr_pair sum = lr_two_sum(near, rise.hi);
+    return sum.hi + (sum.lo + rise.lo);
 }
 
 /* end + a sqrt(1 - x/span), a = init - end, b = 1/span: the polynomial decay of power 1/2, from the nearer end, for
@@ -333,6 +345,8 @@ LR_RUN(lr_line_run_init, lr_line_at(c.init, c.a, x))
 LR_RUN(lr_line_run_end, lr_line_at(c.end, c.a, x))
 LR_RUN(lr_cosine_run_init, lr_cosine_at(c.init, c.from_init, c.a, x))
 LR_RUN(lr_cosine_run_end, lr_cosine_at(c.end, c.from_end, c.a, x))
+LR_RUN(lr_precise_cosine_run_init, lr_precise_cosine_at(c.init, c.from_init, c.b, c.a, x))
+LR_RUN(lr_precise_cosine_run_end, lr_precise_cosine_at(c.end, c.from_end, -c.b, c.a, x))
 LR_RUN(lr_root_run, lr_root_at(&c, x))
 LR_RUN(lr_power_run, lr_power_at(&c, x, 1))
 LR_RUN(lr_any_power_run, lr_power_at(&c, x, 0))
@@ -369,6 +383,15 @@ LR_INLINE double lr_cosine_any(const lr_curve *c, double x)
     return far ? c->end - rise : c->init + rise;
 }
 
+LR_INLINE double lr_precise_cosine_any(const lr_curve *c, double x)
+{
+    double held = lr_min(x, c->span);
+    int far = held > c->half;
+    double from_init = lr_precise_cosine_at(c->init, c->from_init, c->b, c->a, far ? 0.0 : held);
+    double from_end = lr_precise_cosine_at(c->end, c->from_end, -c->b, c->a, far ? held - c->span : 0.0);
+    return far ? from_end : from_init;
+}
+
 /* An index inside of a curve that has an exact value at both ends; `x` outside is replaced by 1 and not used. */
 LR_INLINE double lr_inside(const lr_curve *c, double x) { return (x > 0.0 && x < c->span) ? x : 1.0; }
 
@@ -380,6 +403,7 @@ LR_INLINE double lr_with_ends(const lr_curve *c, double x, double value)
 
 LR_EACH(lr_line_each, lr_line_any(&c, x))
 LR_EACH(lr_cosine_each, lr_cosine_any(&c, x))
+LR_EACH(lr_precise_cosine_each, lr_precise_cosine_any(&c, x))
 LR_EACH(lr_root_each, lr_with_ends(&c, x, lr_root_at(&c, lr_inside(&c, x))))
 LR_EACH(lr_power_each, lr_with_ends(&c, x, lr_power_at(&c, lr_inside(&c, x), 1)))
 LR_EACH(lr_any_power_each, lr_with_ends(&c, x, lr_power_at(&c, lr_inside(&c, x), 0)))
@@ -466,7 +490,9 @@ static void lr_prepare_cosine(lr_curve *c)
     lr_pair first = lr_pair_times(rise, lr_pair_over(lead, square));
     double scale = rise.hi / square.hi;
     c->a = unit;
-    c->from_init[0] = first.hi + first.lo; /* rounded once: it carries most of the error */
+    c->ordinary = c->init * c->end >= 0.0;
+    c->from_init[0] = first.hi; /* rounded once: it carries most of the error */
+    c->b = first.lo;
     for (int k = 1; k < 8; k++) {
         scale /= square.hi;
         c->from_init[k] = rest[k - 1] * scale;
@@ -572,7 +598,10 @@ static void lr_inner_range(const lr_curve *c, double base, int32_t n, double *ou
         lr_halves_range(c, base, n, out, lr_line_run_init, lr_line_run_end);
         break;
     case LR_COSINE:
-        lr_halves_range(c, base, n, out, lr_cosine_run_init, lr_cosine_run_end);
+        if (c->ordinary)
+            lr_halves_range(c, base, n, out, lr_cosine_run_init, lr_cosine_run_end);
+        else
+            lr_halves_range(c, base, n, out, lr_precise_cosine_run_init, lr_precise_cosine_run_end);
         break;
     case LR_ROOT:
         lr_root_run(c, base, n, out);
@@ -627,7 +656,7 @@ static void lr_curve_each(const lr_curve *c, const double *index, int32_t n, dou
         lr_line_each(c, index, n, out);
         break;
     case LR_COSINE:
-        lr_cosine_each(c, index, n, out);
+        (c->ordinary ? lr_cosine_each : lr_precise_cosine_each)(c, index, n, out);
         break;
     case LR_ROOT:
         lr_root_each(c, index, n, out);

@@ -21,13 +21,17 @@
 
 typedef struct {
     double tap[LR_LANES / 2]; /* (1 - beta) beta^k */
-    double beta4, beta8;
+    double beta4;
+    lr_pair beta8; /* one number would be off by u, and its effect is multiplied by 1 / (1 - beta^8) */
 } lr_average;
 
 static lr_average lr_average_of(double beta)
 {
-    double weight = 1.0 - beta, beta2 = beta * beta, beta4 = beta2 * beta2;
-    lr_average a = {{weight, weight * beta, weight * beta2, weight * (beta2 * beta)}, beta4, beta4 * beta4};
+    double weight = 1.0 - beta;
+    lr_pair beta2 = lr_two_prod(beta, beta), beta4 = lr_pair_times(beta2, beta2);
+    lr_average a = {{weight, weight * beta, weight * beta2.hi, weight * (beta2.hi * beta)},
+                    beta4.hi,
+                    lr_pair_times(beta4, beta4)};
     return a;
 }
 
@@ -50,7 +54,8 @@ LR_CLONES static void lr_chain_fours(const lr_average *average, const double *LR
     memcpy(chain, last, sizeof chain);
     for (int32_t i = 0; i < n; i += LR_LANES)
         for (int32_t k = 0; k < LR_LANES; k++) {
-            chain[k] = (fours[i + k] + a.beta4 * fours[i + k - 4]) + a.beta8 * chain[k];
+            double window = fours[i + k] + a.beta4 * fours[i + k - 4];
+            chain[k] = (window + a.beta8.lo * chain[k]) + a.beta8.hi * chain[k];
             out[i + k] = chain[k];
         }
     memcpy(last, chain, sizeof chain);

@@ -214,6 +214,8 @@ class Cycle(Schedule):
     count: int | None = field(_count, None)
 
     def _validate(self) -> None:
+        if self.count and self.period_mult == 1 and self.count * self._first_length() >= END_OF_STEPS:
+            _check.refuse("Cycle.count", "cycles that end before step 2**53", self.count)
         if self.period_mult == 1:
             return
         fitting = math.log1p(END_OF_STEPS * (self.period_mult - 1) / self.period) / math.log(self.period_mult)
@@ -282,7 +284,7 @@ class _Combined(Schedule):
 class Product(_Combined):
     """Schedules multiplied: a learning rate and its multipliers.
 
-    `factors[0](t) * factors[1](t) * ...`, from left to right
+    `factors[0](t) * factors[1](t) * ...`, from left to right: `a * (b * c)` is `a * b * c`
 
     Args:
         factors: at least one schedule.
@@ -313,7 +315,7 @@ class Product(_Combined):
 class Sum(_Combined):
     """Schedules added: a floor under a cycle, say.
 
-    `terms[0](t) + terms[1](t) + ...`, from left to right
+    `terms[0](t) + terms[1](t) + ...`, from left to right: `a + (b + c)` is `a + b + c`
 
     Args:
         terms: at least one schedule.

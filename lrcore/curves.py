@@ -229,7 +229,7 @@ class ExponentialDecay(_Unbounded):
 
     Args:
         init_value: the value at step 0.
-        decay_rate: the factor, > 0; above 1 the value grows.
+        decay_rate: the factor, > 0; above 1 the value grows, in the end to infinity.
         decay_steps: updates that one factor takes, > 0.
 
     Raises:

@@ -128,7 +128,7 @@ def warmup_cosine(
     Args:
         peak_value: the value at step `warmup_steps`.
         end_value: the value at step `steps` and after it.
-        warmup_steps: updates of the rise; 0 for none.
+        warmup_steps: updates of the rise; 0 for none. If it takes the whole run there is no wave, and the peak holds.
         steps: updates of the whole run, the rise included, >= 1.
         init_value: the first value of the rise.
 
@@ -170,7 +170,8 @@ def one_cycle(
     Args:
         peak_value: the highest value.
         steps: updates of the whole run, >= 1.
-        pct_start: share of the run that rises, in [0, 1] (at most 0.5 with three phases).
+        pct_start: share of the run that rises, in [0, 1] (at most 0.5 with three phases). A phase without an update is
+            left out, and the one before it holds its end: with 1.0 that is the peak.
         div_factor: peak over first value, > 0.
         final_div_factor: first over last value, > 0.
         curve: "cosine" or "linear".
@@ -274,7 +275,7 @@ def wsd(
         peak_value: the value between rise and decay.
         warmup_steps: updates of the rise; 0 for none.
         steps: updates of the whole run, >= 1.
-        decay_steps: updates of the decay, the last ones of the run; 0 for none.
+        decay_steps: updates of the decay, the last ones of the run; 0 for none: the peak holds.
         end_value: the value at step `steps` and after it (> 0 for an exponential decay).
         init_value: the first value of the rise.
         curve: of the decay: "linear", "cosine" or "exponential".
