@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import stat
 import struct
 import sys
@@ -290,14 +291,13 @@ def terminal(monkeypatch):
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     stream = os.fdopen(theirs, "w")
     monkeypatch.setattr(sys, "stderr", stream)
-    os.set_blocking(ours, False)
 
     def shown():
         stream.flush()
-        try:
-            return os.read(ours, 100_000).decode()
-        except BlockingIOError:
-            return ""
+        arrived = b""
+        while select.select([ours], [], [], 0.3)[0]:
+            arrived += os.read(ours, 100_000)
+        return arrived.decode()
 
     try:
         yield shown
