@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import lrcore
-from bench._measure import Row, measured
+from bench._measure import FREE, Row, measured
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -153,11 +153,13 @@ def _shown_circumstances(about: dict[str, Any]) -> str:
 
 def _warnings(about: dict[str, Any], rows: list[Row]) -> Iterator[str]:
     """What speaks against these numbers. This process is itself a load of 1."""
+    if about.get("quick"):
+        yield "Small sizes, which fit the cache: no verdict counts."
     load, cores = about["load_before"], about["machine"]["cores"] or 1
     if load is not None and load > 0.3 * cores:
         yield f"The machine was busy before we began (load {load:.1f} on {cores} cores): measure again when it is not."
     share = min((row["core_share"] for row in rows if "core_share" in row), default=1.0)
-    if share < 0.95:
+    if share < FREE:
         yield (
             f"At worst we got {share:.0%} of a core. CPU time allows for the waiting, not for caches and memory that "
             "others used meanwhile; the line about threads needs both cores."

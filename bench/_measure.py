@@ -5,7 +5,8 @@
     disturbs a round only adds to it. The median of the rounds' ratios and their spread stand beside it; where
     they tell another story, the machine was not fit to measure on.
 (b) Time is CPU time of the process, all its threads together: a process that has to wait for a core is not
-    slower. Only lines about threads use the wall clock.
+    slower. Only lines about threads use the wall clock, take more rounds, and get no verdict on a machine
+    whose cores were not free.
 (c) Before anything is timed the two results are compared: a wrong answer has no speed.
 (d) A peer is imported and set up by its first call. One that is missing leaves its line unmeasured, and the
     line says so.
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 Row = dict[str, Any]
 
 SAMPLES = 100_001  # values compared of each result: both ends and what lies evenly between
+FREE = 0.95  # the share of a core that a process gets which shares it with nobody
+MORE_ROUNDS = 5  # times as many by the wall clock, for one to come through undisturbed
 UNITS = {"ns": 1e9, "µs": 1e6, "ms": 1e3}
 
 
@@ -54,7 +57,7 @@ class Line:
     peer: Callable[[], Any] | None = None
     expected: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
     tolerance: float = 1e-12
-    clock: Callable[[], int] = time.process_time_ns
+    by_wall_clock: bool = False
     note: str = ""
 
 
@@ -96,7 +99,8 @@ def _timed(function: Callable[[], object], clock: Callable[[], int]) -> int:
     return clock() - begin
 
 
-def take_turns(line: Line, rounds: int) -> Timing:
+def take_turns(line: Line, rounds: int, clock: Callable[[], int] | None = None) -> Timing:
+    clock = clock or (time.perf_counter_ns if line.by_wall_clock else time.process_time_ns)
     ours: list[int] = []
     peer: list[int] = []
     wall, cpu = time.perf_counter_ns(), time.process_time_ns()
@@ -104,7 +108,7 @@ def take_turns(line: Line, rounds: int) -> Timing:
         turns = [(line.ours, ours), (line.peer, peer)]
         for function, times in turns if number % 2 else reversed(turns):
             if function:
-                times.append(_timed(function, line.clock))
+                times.append(_timed(function, clock))
     share = (time.process_time_ns() - cpu) / (time.perf_counter_ns() - wall)
     return Timing(ours, peer, share)
 
@@ -144,14 +148,16 @@ def _row(line: Line, ours: float | None, met: bool | None, note: str, **more: An
 def judged(line: Line, timing: Timing) -> Row:
     """The row of the table and of the JSON. A bound holds for the figure, not for the figure as it is printed."""
     figure, figures = _figures(line, timing)
-    met = None
-    if line.bound is not None:
+    met, note = None, line.note
+    if line.by_wall_clock and timing.share < FREE:
+        note = f"no verdict: others used the cores, we got {timing.share:.0%} of one"
+    elif line.bound is not None:
         met = figure >= line.bound if line.kind is Kind.SPEEDUP else figure <= line.bound
     return _row(
         line,
         figure,
         met,
-        line.note,
+        note,
         median=statistics.median(figures),
         noise=_spread(figures),
         ours_ns=min(timing.ours) / line.count,
@@ -168,7 +174,7 @@ def measure(line: Line, rounds: int) -> Row:
         return _row(line, None, None, f"not measured: {missing}")
     except DisagreementError as wrong:
         return _row(line, None, False, f"wrong: {wrong}")
-    return judged(line, take_turns(line, rounds))
+    return judged(line, take_turns(line, rounds * MORE_ROUNDS if line.by_wall_clock else rounds))
 
 
 def measured(lines: Iterator[Line], rounds: int) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench._measure import DisagreementError, Kind, Line, check, judged, measure, places, take_turns
+from bench._measure import DisagreementError, Kind, Line, Timing, check, judged, measure, places, take_turns
 
 
 class Work:
@@ -33,19 +33,13 @@ def line(ours, peer=None, kind=Kind.COST, **more):
 
 def timed(kind, ours, peer=None, **more):
     work = Work()
-    one = line(
-        work.taking("ours", *ours),
-        work.taking("peer", *peer) if peer else None,
-        kind,
-        clock=work.clock,
-        **more,
-    )
-    return judged(one, take_turns(one, len(ours)))
+    one = line(work.taking("ours", *ours), work.taking("peer", *peer) if peer else None, kind, **more)
+    return judged(one, take_turns(one, len(ours), work.clock))
 
 
 def test_the_two_take_turns_and_each_is_first_in_half_of_the_rounds():
     work = Work()
-    take_turns(line(work.taking("ours", 1), work.taking("peer", 1), clock=work.clock), rounds=4)
+    take_turns(line(work.taking("ours", 1), work.taking("peer", 1)), rounds=4, clock=work.clock)
     assert work.called == ["peer", "ours", "ours", "peer", "peer", "ours", "ours", "peer"]
 
 
@@ -85,9 +79,17 @@ def test_noise_is_the_middle_half_of_the_rounds():
     assert timed(Kind.TIME, [100], unit="ns")["noise"] == 0.0
 
 
+@pytest.mark.parametrize(("by_wall_clock", "share", "met"), [(True, 0.5, None), (True, 1.3, True), (False, 0.5, True)])
+def test_the_wall_clock_of_a_busy_machine_gives_no_verdict(by_wall_clock, share, met):
+    threads = line(None, None, Kind.SPEEDUP, bound=1.7, by_wall_clock=by_wall_clock)
+    row = judged(threads, Timing([10], [20], share))
+    assert row["met"] is met
+    assert row["ours"] == 2.0
+    assert ("no verdict" in row["note"]) is (met is None)
+
+
 def test_results_are_compared_before_anything_is_timed():
-    work = Work()
-    wrong = line(lambda: np.full(10, 1.0), lambda: np.full(10, 1.1), bound=9.0, clock=work.clock)
+    wrong = line(lambda: np.full(10, 1.0), lambda: np.full(10, 1.1), bound=9.0)
     row = measure(wrong, rounds=3)
     assert row["met"] is False
     assert row["ours"] is None
