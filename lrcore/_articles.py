@@ -20,7 +20,8 @@ class Example:
         formula: how the article states it; `e` is the epoch and `t` the update, both from 0.
         schedule: the same in lrcore.
         unit: "epochs" or "updates": what a step of the schedule is.
-        span: how many of them are shown.
+        span: how many of them the article shows.
+        log_axis: whether its values are read best on a log axis.
     """
 
     article: str
@@ -29,11 +30,17 @@ class Example:
     schedule: Schedule
     unit: str
     span: int
+    log_axis: bool = False
 
     @property
     def name(self) -> str:
         """The article and the title, as one line."""
         return f"{self.article}  {self.title}"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is one rate for the whole run."""
+        return self.schedule.length == 0
 
     def over(self, updates: int) -> Schedule:
         """The schedule over a run of so many updates, of which each step of the article gets the same whole number.
@@ -49,12 +56,8 @@ _STEP_DECAY = step_decay(0.001, drop=0.5, every=5).shift(1)
 
 EXAMPLES = (
     Example("A", "step decay", "0.001 · 0.5 ** floor((1 + e) / 5)", _STEP_DECAY, "epochs", 10),
-    Example(
-        "A", "step decay after a warm-up", "5 epochs up to 0.001 first", _STEP_DECAY.warmup(5), "epochs", 15
-    ),
-    Example(
-        "A", "exponential", "0.001 · exp(-0.2 · (e + 1))", NaturalExpDecay(0.001, 0.2).shift(1), "epochs", 10
-    ),
+    Example("A", "step decay, warm-up", "5 epochs up to 0.001, then the same", _STEP_DECAY.warmup(5), "epochs", 15),
+    Example("A", "exponential", "0.001 · exp(-0.2 · (e + 1))", NaturalExpDecay(0.001, 0.2).shift(1), "epochs", 10),
     Example(
         "A",
         "cyclic polynomial",
@@ -64,13 +67,11 @@ EXAMPLES = (
         40,
     ),
     Example("B", "cosine", "half a wave in 200 updates", Cosine(0.01, 0.0001, 200), "updates", 200),
-    Example(
-        "B", "SGDR, equal cycles", "a restart every 100 updates", sgdr(0.01, 0.0001, 100), "updates", 400
-    ),
+    Example("B", "SGDR, equal cycles", "a restart every 100 updates", sgdr(0.01, 0.0001, 100), "updates", 400),
     Example(
         "B",
         "SGDR, doubling cycles",
-        "cycles of 100, 200, 400, 800 updates",
+        "cycles of 100, 200, 400 and 800 updates",
         sgdr(0.01, 0.0001, 100, period_mult=2),
         "updates",
         1500,
@@ -78,23 +79,34 @@ EXAMPLES = (
     Example(
         "C",
         "piecewise constant",
-        "to 5: 0.1, to 10: 0.05, to 15: 0.01, then 0.001",
+        "0.1 up to step 5, 0.05 to 10, 0.01 to 15, 0.001",
         Piecewise([5, 10, 15], [0.1, 0.05, 0.01, 0.001], side="left"),
         "updates",
         20,
+        log_axis=True,
     ),
     Example("D", "shrinking", "0.2 · 0.99 ** e", ExponentialDecay(0.2, 0.99), "epochs", 15),
     Example(
         "D",
         "hold, then decay",
-        "10 epochs, then · exp(-0.1) in each",
+        "10 epochs, then times exp(-0.1) in each",
         Sequence([(Constant(0.01), 10), NaturalExpDecay(0.01, 0.1).shift(1)]),
         "epochs",
         15,
     ),
-    Example("D", "range test", "1e-7 · (10 / 1e-7) ** (t / 100)", Exponential(1e-7, 10.0, 100), "updates", 101),
+    Example(
+        "D",
+        "range test",
+        "1e-7 · (10 / 1e-7) ** (t / 100)",
+        Exponential(1e-7, 10.0, 100),
+        "updates",
+        101,
+        log_axis=True,
+    ),
     *(
-        Example("E", f"constant {rate:g}", "one rate for the whole run", Constant(rate), "updates", 1)
-        for rate in (1.0, 0.1, 0.01, 0.001, 0.0001)
+        Example(
+            "E", f"constant {rate}", "1, 0.1, 0.01, 0.001, 0.0001", Constant(float(rate)), "updates", 1, log_axis=True
+        )
+        for rate in ("1", "0.1", "0.01", "0.001", "0.0001")
     ),
 )
