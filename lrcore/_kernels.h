@@ -102,9 +102,9 @@ LR_INLINE lr_pair lr_pair_times(lr_pair a, lr_pair b)
 
 LR_INLINE lr_pair lr_pair_over(lr_pair a, lr_pair b)
 {
-    double q = a.hi / b.hi;
+    double inverse = 1.0 / b.hi, q = a.hi * inverse;
     lr_pair p = lr_two_prod(q, b.hi);
-    return lr_quick_sum(q, (((a.hi - p.hi) - p.lo) + a.lo - q * b.lo) / b.hi);
+    return lr_quick_sum(q, (((a.hi - p.hi) - p.lo) + (a.lo - q * b.lo)) * inverse);
 }
 
 LR_INLINE lr_pair lr_pair_of(double value)
@@ -244,7 +244,7 @@ typedef struct {
     double span;      /* 2^60 where the curve never ends */
     double half;      /* the last index that is evaluated from init */
     double a, b;      /* see the curve's function */
-    double from_init[8], from_end[8];
+    double rise[8];
     int tight;    /* rounding could pass an end: clamp the run (see lr_prepare) */
     int ordinary; /* the shorter kernel will do: see lr_cosine_at, lr_power_at, lr_exponential_at */
 } lr_curve;
@@ -254,26 +254,37 @@ typedef struct {
 /* near + slope * x, x counted from the nearer end (negative before `end`). */
 LR_INLINE double lr_line_at(double near, double slope, double x) { return near + slope * x; }
 
-/* near + (far - near) sin^2(pi/2 * x/span), the half-angle form of the cosine, for |x| <= span/2: sin^2 is a polynomial of
- * degree 8 in (x/span)^2 without constant term (relative error 1.6e-17).  `c` holds its coefficients times
- * (far - near) / (unit span)^(2k), `unit` the power of two that brings span near 1. For ends of one sign. */
-LR_INLINE double lr_cosine_at(double near, const double *c, double unit, double x)
+/* (end - init) sin^2(pi/2 * x/span), the half-angle form of the cosine's way from the nearer end, for |x| <= span/2: sin^2 is
+ * a polynomial of degree 8 in (x/span)^2 without constant term (relative error 1.6e-17). `rise` holds its coefficients times
+ * (end - init) / (a span)^(2k), with `a` the power of two that brings span near 1. For ends of one sign. */
+LR_INLINE double lr_cosine_rise(const lr_curve *c, double x)
 {
-    double y = x * unit, q = y * y, q2 = q * q;
-    return near + q * (((c[0] + q * c[1]) + q2 * (c[2] + q * c[3]))
-                       + (q2 * q2) * ((c[4] + q * c[5]) + q2 * (c[6] + q * c[7])));
+    const double *r = c->rise;
+    double y = x * c->a, q = y * y, q2 = q * q;
+    return q * (((r[0] + q * r[1]) + q2 * (r[2] + q * r[3])) + (q2 * q2) * ((r[4] + q * r[5]) + q2 * (r[6] + q * r[7])));
 }
 
-/* The same in pairs, `low` being what c[0] misses: where ends of opposite signs cancel, the last bits matter. */
-LR_INLINE double lr_precise_cosine_at(double near, const double *c, double low, double unit, double x)
+/* The same in pairs, b being what rise[0] misses: where ends of opposite signs cancel, the last bits matter. */
+LR_INLINE lr_pair lr_precise_cosine_rise(const lr_curve *c, double x)
 {
-    double y = x * unit;
+    const double *r = c->rise;
+    double y = x * c->a;
     lr_pair q = lr_two_prod(y, y);
     double h = q.hi, h2 = h * h;
-    double rest = (c[1] + h * (c[2] + h * c[3])) + (h2 * h) * ((c[4] + h * c[5]) + h2 * (c[6] + h * c[7]));
-    lr_pair rise = lr_pair_times(q, lr_quick_sum(c[0], low + h * rest));
-    lr_pair sum = lr_two_sum(near, rise.hi);
-    return sum.hi + (sum.lo + rise.lo);
+    double rest = (r[1] + h * (r[2] + h * r[3])) + (h2 * h) * ((r[4] + h * r[5]) + h2 * (r[6] + h * r[7]));
+    return lr_pair_times(q, lr_quick_sum(r[0], c->b + h * rest));
+}
+
+LR_INLINE double lr_plus_pair(double near, double hi, double lo)
+{
+    lr_pair sum = lr_two_sum(near, hi);
+    return sum.hi + (sum.lo + lo);
+}
+
+LR_INLINE double lr_precise_cosine_at(const lr_curve *c, double x, int far)
+{
+    lr_pair rise = lr_precise_cosine_rise(c, x);
+    return far ? lr_plus_pair(c->end, -rise.hi, -rise.lo) : lr_plus_pair(c->init, rise.hi, rise.lo);
 }
 
 /* end + a sqrt(1 - x/span), a = init - end, b = 1/span: the polynomial decay of power 1/2, from the nearer end, for
@@ -304,8 +315,7 @@ LR_INLINE double lr_power_at(const lr_curve *c, double x, int ordinary)
     weight.hi *= lr_joined(unit) * wide.scale;
     weight.lo *= lr_joined(unit) * wide.scale;
     lr_pair above_end = lr_pair_times(lr_two_sum(c->init, -c->end), weight);
-    lr_pair sum = lr_two_sum(c->end, above_end.hi);
-    return lr_clamp(sum.hi + (sum.lo + above_end.lo), c->low, c->high);
+    return lr_clamp(lr_plus_pair(c->end, above_end.hi, above_end.lo), c->low, c->high);
 }
 
 /* init * 2^((a + b) x), a + b the logarithm of the factor of one step. Where it is at least 2^-33, so that x < 2^44 while the
@@ -343,10 +353,10 @@ LR_INLINE double lr_inverse_sqrt_at(const lr_curve *c, double x) { return c->ini
 
 LR_RUN(lr_line_run_init, lr_line_at(c.init, c.a, x))
 LR_RUN(lr_line_run_end, lr_line_at(c.end, c.a, x))
-LR_RUN(lr_cosine_run_init, lr_cosine_at(c.init, c.from_init, c.a, x))
-LR_RUN(lr_cosine_run_end, lr_cosine_at(c.end, c.from_end, c.a, x))
-LR_RUN(lr_precise_cosine_run_init, lr_precise_cosine_at(c.init, c.from_init, c.b, c.a, x))
-LR_RUN(lr_precise_cosine_run_end, lr_precise_cosine_at(c.end, c.from_end, -c.b, c.a, x))
+LR_RUN(lr_cosine_run_init, c.init + lr_cosine_rise(&c, x))
+LR_RUN(lr_cosine_run_end, c.end - lr_cosine_rise(&c, x))
+LR_RUN(lr_precise_cosine_run_init, lr_precise_cosine_at(&c, x, 0))
+LR_RUN(lr_precise_cosine_run_end, lr_precise_cosine_at(&c, x, 1))
 LR_RUN(lr_root_run, lr_root_at(&c, x))
 LR_RUN(lr_power_run, lr_power_at(&c, x, 1))
 LR_RUN(lr_any_power_run, lr_power_at(&c, x, 0))
@@ -374,12 +384,11 @@ LR_INLINE double lr_line_any(const lr_curve *c, double x)
     return lr_line_at(far ? c->end : c->init, c->a, far ? held - c->span : held);
 }
 
-/* The coefficients of both halves differ in sign alone. */
 LR_INLINE double lr_cosine_any(const lr_curve *c, double x)
 {
     double held = lr_min(x, c->span);
     int far = held > c->half;
-    double rise = lr_cosine_at(0.0, c->from_init, c->a, far ? held - c->span : held);
+    double rise = lr_cosine_rise(c, far ? held - c->span : held);
     return far ? c->end - rise : c->init + rise;
 }
 
@@ -387,9 +396,7 @@ LR_INLINE double lr_precise_cosine_any(const lr_curve *c, double x)
 {
     double held = lr_min(x, c->span);
     int far = held > c->half;
-    double from_init = lr_precise_cosine_at(c->init, c->from_init, c->b, c->a, far ? 0.0 : held);
-    double from_end = lr_precise_cosine_at(c->end, c->from_end, -c->b, c->a, far ? held - c->span : 0.0);
-    return far ? from_end : from_init;
+    return lr_precise_cosine_at(c, far ? held - c->span : held, far);
 }
 
 /* An index inside of a curve that has an exact value at both ends; `x` outside is replaced by 1 and not used. */
@@ -488,17 +495,15 @@ static void lr_prepare_cosine(lr_curve *c)
     lr_pair square = lr_two_prod(c->span * unit, c->span * unit);
     lr_pair rise = lr_two_sum(c->end, -c->init);
     lr_pair first = lr_pair_times(rise, lr_pair_over(lead, square));
-    double scale = rise.hi / square.hi;
+    double inverse = 1.0 / square.hi, scale = rise.hi * inverse;
     c->a = unit;
     c->ordinary = c->init * c->end >= 0.0;
-    c->from_init[0] = first.hi; /* rounded once: it carries most of the error */
+    c->rise[0] = first.hi; /* rounded once: it carries most of the error */
     c->b = first.lo;
     for (int k = 1; k < 8; k++) {
-        scale /= square.hi;
-        c->from_init[k] = rest[k - 1] * scale;
+        scale *= inverse;
+        c->rise[k] = rest[k - 1] * scale;
     }
-    for (int k = 0; k < 8; k++)
-        c->from_end[k] = -c->from_init[k];
 }
 
 /* An upper bound of log2. */
@@ -521,8 +526,9 @@ static void lr_prepare_exponential(lr_curve *c, lr_pair log2_step)
 /* `span` is in updates, whole for the curves that end; `shape` is the power, the rate, or nothing. */
 static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, double span, double shape)
 {
-    memset(c, 0, sizeof *c);
     c->kind = kind;
+    c->tight = c->ordinary = 0;
+    c->a = c->b = 0.0;
     c->init = init;
     c->end = end;
     int ends = kind <= LR_LAST_ENDING;

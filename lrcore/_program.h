@@ -19,6 +19,7 @@
 
 #define LR_BLOCK 512   /* steps evaluated together by lr_take, or by a product: 4 KiB of values, within the L1 cache */
 #define LR_TILE 8192   /* steps filled together by lr_fill_all, so that a second pass (a clip, a product) finds them in L2 */
+#define LR_FEW 8      /* parts that are told apart one by one */
 #define LR_MAX_DEPTH 100 /* of nested nodes */
 
 typedef struct {
@@ -144,15 +145,18 @@ static lr_stage lr_part(const lr_node *node, double scale, int64_t number)
     return s;
 }
 
-static lr_stage lr_cycle(const lr_node *node, double scale, int64_t step)
+static int64_t lr_first_length(const lr_node *node) { return (int64_t)node->span * (node->is_mirror ? 2 : 1); }
+
+/* The cycle without its scale. */
+static lr_stage lr_cycle_bounds(const lr_node *node, double scale, int64_t step)
 {
-    int64_t period = (int64_t)node->span * (node->is_mirror ? 2 : 1);
     lr_stage s;
     if (node->marks) {
         s.number = lr_mark_of(node->marks, node->mark_count - 1, scale, step);
         s.begin = lr_scaled(node->marks[s.number], scale);
         s.end = lr_scaled(node->marks[s.number + 1], scale);
     } else {
+        int64_t period = lr_first_length(node);
         s.number = lr_interval_of(step, period, scale);
         if (node->count > 0 && s.number >= node->count)
             s.number = node->count - 1;
@@ -160,8 +164,16 @@ static lr_stage lr_cycle(const lr_node *node, double scale, int64_t step)
         s.end = lr_interval_begin(s.number + 1, period, scale);
     }
     s.is_held = step >= s.end;
+    s.scale = 1.0;
+    return s;
+}
+
+static lr_stage lr_cycle(const lr_node *node, double scale, int64_t step)
+{
+    lr_stage s = lr_cycle_bounds(node, scale, step);
     int is_plain = s.is_held || (scale == 1.0 && !node->marks);
-    s.scale = is_plain ? 1.0 : lr_bounded_scale((double)(s.end - s.begin) / (double)period);
+    if (!is_plain)
+        s.scale = lr_bounded_scale((double)(s.end - s.begin) / (double)lr_first_length(node));
     return s;
 }
 
@@ -401,24 +413,31 @@ static void lr_fill(const lr_node *nodes, int32_t id, double scale, int64_t star
 
 /* ---- Scattered steps ---- */
 
-/* Sorts the positions 0..n-1 by key (stable, a byte a pass) and returns where the order stands. */
+/* Sorts the positions 0..n-1 by key, stable, and returns where the order stands. A pass of counting makes each count wait for
+ * the one before where most keys are equal; for a few keys, collecting the positions of each is faster (4 against 1 ns). */
 static const int32_t *lr_order_by_key(int32_t n, int32_t largest, lr_frame *frame)
 {
-    int32_t *from = frame->order[0], *to = frame->order[1];
+    int32_t *from = frame->order[0], *to = frame->order[1], collected = 0;
+    if (largest < LR_FEW) {
+        for (int32_t key = 0; key <= largest; key++)
+            for (int32_t i = 0; i < n && collected < n; i++) {
+                to[collected] = i;
+                collected += frame->key[i] == key;
+            }
+        return to;
+    }
     for (int32_t i = 0; i < n; i++)
         from[i] = i;
-    for (int32_t shift = 0; (largest >> shift) > 0; shift += 8) {
+    for (int32_t shift = 0; shift < 32 && (largest >> shift) > 0; shift += 8) {
         int32_t first[257] = {0};
         for (int32_t i = 0; i < n; i++)
             first[((frame->key[i] >> shift) & 255) + 1]++;
-        for (int32_t b = 0; b < 256; b++)
-            first[b + 1] += first[b];
+        for (int32_t digit = 1; digit < 256; digit++)
+            first[digit] += first[digit - 1];
         for (int32_t i = 0; i < n; i++)
             to[first[(frame->key[from[i]] >> shift) & 255]++] = from[i];
         int32_t *swap = from;
         from = to, to = swap;
-        if (shift == 24)
-            break;
     }
     return from;
 }
@@ -451,17 +470,36 @@ static void lr_take_stages(const lr_node *nodes, const lr_node *node, double sca
         out[order[i]] = frame->value[i];
 }
 
+/* How many of the boundaries after the first each step has reached. Few boundaries are counted one after another, which
+ * vectorises; many are searched. */
+LR_CLONES static void lr_count_reached(const int64_t *begins, int32_t count, const int64_t *LR_RESTRICT step, int32_t n,
+                                       int32_t *LR_RESTRICT key)
+{
+    for (int32_t i = 0; i < n; i++)
+        key[i] = 0;
+    for (int32_t k = 1; k < count; k++)
+        for (int32_t i = 0; i < n; i++)
+            key[i] += begins[k] <= step[i];
+}
+
 static void lr_take_sequence(const lr_node *nodes, const lr_node *node, double scale, int64_t *step, int32_t n, double *out,
                              lr_frame *frame)
 {
-    int32_t largest = 0;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t at = lr_mark_of(node->marks, node->mark_count, scale, step[i]);
-        frame->key[i] = (int32_t)at;
-        largest = largest < at ? (int32_t)at : largest;
-        step[i] -= lr_scaled(node->marks[at], scale);
+    int64_t begins[LR_FEW];
+    int32_t count = (int32_t)node->mark_count;
+    if (count <= LR_FEW) {
+        for (int32_t k = 0; k < count; k++)
+            begins[k] = lr_scaled(node->marks[k], scale);
+        lr_count_reached(begins, count, step, n, frame->key);
+        for (int32_t i = 0; i < n; i++)
+            step[i] -= begins[frame->key[i]];
+    } else {
+        for (int32_t i = 0; i < n; i++) {
+            frame->key[i] = (int32_t)lr_mark_of(node->marks, count, scale, step[i]);
+            step[i] -= lr_scaled(node->marks[frame->key[i]], scale);
+        }
     }
-    lr_take_stages(nodes, node, scale, step, n, largest, out, frame);
+    lr_take_stages(nodes, node, scale, step, n, count - 1, out, frame);
 }
 
 /* All cycles have one length, hence one scale. */
@@ -469,7 +507,7 @@ static void lr_take_equal_cycles(const lr_node *nodes, const lr_node *node, int6
                                  lr_frame *frame)
 {
     for (int32_t i = 0; i < n; i++) {
-        lr_stage cycle = lr_cycle(node, 1.0, step[i]);
+        lr_stage cycle = lr_cycle_bounds(node, 1.0, step[i]);
         frame->index[i] = (double)cycle.number;
         step[i] = lr_cycle_local(node, &cycle, step[i] - cycle.begin);
     }
@@ -479,15 +517,13 @@ static void lr_take_equal_cycles(const lr_node *nodes, const lr_node *node, int6
 static void lr_take_marked_cycles(const lr_node *nodes, const lr_node *node, double scale, int64_t *step, int32_t n,
                                   double *out, lr_frame *frame)
 {
-    int32_t largest = 0;
     for (int32_t i = 0; i < n; i++) {
-        lr_stage cycle = lr_cycle(node, scale, step[i]);
+        lr_stage cycle = lr_cycle_bounds(node, scale, step[i]);
         frame->index[i] = (double)cycle.number;
         frame->key[i] = (int32_t)cycle.number + cycle.is_held;
-        largest = largest < frame->key[i] ? frame->key[i] : largest;
         step[i] = lr_cycle_local(node, &cycle, step[i] - cycle.begin);
     }
-    lr_take_stages(nodes, node, scale, step, n, largest, out, frame);
+    lr_take_stages(nodes, node, scale, step, n, (int32_t)node->mark_count - 1, out, frame);
 }
 
 /* Cycles of one length that a stretch makes unequal by a step: as many scales as cycles, so one by one. */
