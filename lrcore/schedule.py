@@ -29,6 +29,7 @@ from lrcore._engine import KINDS, MAX_DEPTH, Program
 if TYPE_CHECKING:
     from lrcore import compose
     from lrcore._engine import Row
+    from lrcore._record import Record
 
 LAST_STEP = END_OF_STEPS - 1
 THREAD_TILE = 1 << 20  # steps that a thread takes at a time: about a millisecond of work
@@ -200,11 +201,20 @@ class Schedule(ABC):
             _fill_by_threads(self._compiled(), start, values, threads)
         return values
 
-    def save_table(self, path: str | PathLike[str], n: int, **options: Any) -> None:
-        """Writes the first n values to a file; see `lrcore.tables.save_table` for the options."""
+    def save_table(self, path: str | PathLike[str], n: int, **options: Any) -> Record:
+        """Writes the first n values to a file; `lrcore.tables.save_table` says which, and what the options are.
+
+        Example:
+            >>> import tempfile
+            >>> from lrcore import Linear, open_table
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     record = Linear(1.0, 0.0, 4).save_table(f"{folder}/lr.npy", 5)
+            ...     open_table(f"{folder}/lr.npy").table(5).tolist()
+            [1.0, 0.75, 0.5, 0.25, 0.0]
+        """
         from lrcore import tables
 
-        tables.save_table(self, path, n, **options)
+        return tables.save_table(self, path, n, **options)
 
     # ---- Composition ----
 
