@@ -14,10 +14,9 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, NoReturn
 
-from lrcore import __version__
+from lrcore import RoundingWarning, __version__
 
 USAGE = 2  # the exit status of wrong arguments, as argparse has it
 
@@ -59,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.rest = given[1:]
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", RoundingWarning)
             warnings.showwarning = lambda message, *_, **__: _say(options.command, f"warning: {message}")
             return int(options.run(options))
     except (ValueError, OSError, ImportError) as error:
@@ -184,7 +184,9 @@ def _show(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """The demo reads its own arguments."""
-    return int(import_module("lrcore.demo").main(options.rest))
+    from lrcore import demo
+
+    return demo.main(options.rest)
 
 
 if __name__ == "__main__":
