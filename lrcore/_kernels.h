@@ -494,7 +494,7 @@ static void lr_prepare_cosine(lr_curve *c)
     double unit = lr_from_bits((2045ull - exponent) << 52); /* span * unit lies in [1/2, 1) */
     lr_pair square = lr_two_prod(c->span * unit, c->span * unit);
     lr_pair rise = lr_two_sum(c->end, -c->init);
-    lr_pair first = lr_pair_times(rise, lr_pair_over(lead, square));
+    lr_pair first = lr_pair_over(lr_pair_times(rise, lead), square); /* the product does not wait for the span */
     double inverse = 1.0 / square.hi, scale = rise.hi * inverse;
     c->a = unit;
     c->ordinary = c->init * c->end >= 0.0;
