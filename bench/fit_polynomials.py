@@ -1,4 +1,4 @@
-"""The numbers of lrcore/_kernels.h: polynomials close to three functions, and constants in two parts.
+"""The numbers of lrcore/_arithmetic.h and _kernels.h: polynomials close to three functions, and constants in two parts.
 
 `python -m bench.fit_polynomials` prints them as C writes them, with their errors. All is computed with 300 bits, from
 which each number is rounded once; tests/bench/test_fit.py holds the header to them.

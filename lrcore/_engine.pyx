@@ -2,7 +2,7 @@
 # cython: freethreading_compatible=True
 """The native core: a compiled schedule (`Program`) and the smoothing of loss curves (`smooth`).
 
-(a) Buffers are owned here and the GIL is released here; what is computed stands in `_kernels.h`, `_program.h` and `_smooth.h`.
+(a) Buffers are owned here and the GIL is released here; what is computed stands in the headers.
 (b) `Program` trusts its caller: `Schedule` has checked parameters and steps. Only types and buffer formats are checked, and
     the range of a single step, because here that costs a nanosecond and in Python fifty.
 (c) No `cimport numpy`: typed memoryviews need nothing of numpy to build, and make the wheel independent of its version.
@@ -167,52 +167,40 @@ cdef class Program:
 
     def fill(self, int64_t start, out):
         """The values of the steps start, start + 1, ... into a C-contiguous float64 or float32 buffer."""
+        cdef double[::1] doubles
+        cdef float[::1] floats
         if memoryview(out).itemsize == 4:
-            self._fill_floats(start, out)
+            floats = out
+            self._evaluate(start, NULL, floats.shape[0], NULL, &floats[0])
         else:
-            self._fill_doubles(start, out)
-
-    cdef int _fill_doubles(self, int64_t start, double[::1] out) except -1:
-        cdef int64_t n = out.shape[0], done = 0, run
-        cdef lr_frame *frames = self._frames()
-        try:
-            while done < n:
-                run = min(CHUNK, n - done)
-                with nogil:
-                    lr_fill_doubles(self.nodes, self.root, start + done, run, &out[done], frames)
-                done += run
-                PyErr_CheckSignals()
-        finally:
-            free(frames)
-        return 0
-
-    cdef int _fill_floats(self, int64_t start, float[::1] out) except -1:
-        cdef int64_t n = out.shape[0], done = 0, run
-        cdef lr_frame *frames = self._frames()
-        try:
-            while done < n:
-                run = min(CHUNK, n - done)
-                with nogil:
-                    lr_fill_floats(self.nodes, self.root, start + done, run, &out[done], frames)
-                done += run
-                PyErr_CheckSignals()
-        finally:
-            free(frames)
-        return 0
+            doubles = out
+            self._evaluate(start, NULL, doubles.shape[0], &doubles[0], NULL)
 
     def take(self, const int64_t[::1] steps, double[::1] out):
         """The values of any steps, in their order; `out` is as long as `steps`."""
-        cdef int64_t n = steps.shape[0], done = 0, run
+        self._evaluate(0, &steps[0], steps.shape[0], &out[0], NULL)
+
+    cdef int _evaluate(
+        self, int64_t start, const int64_t *steps, int64_t n, double *doubles, float *floats
+    ) except -1:
+        """n values at `steps`, or from `start` on where there are none, into the one output that is given."""
+        cdef int64_t done = 0, run
         cdef lr_frame *frames = self._frames()
         try:
             while done < n:
                 run = min(CHUNK, n - done)
                 with nogil:
-                    lr_take_doubles(self.nodes, self.root, &steps[done], run, &out[done], frames)
+                    if steps != NULL:
+                        lr_take_doubles(self.nodes, self.root, steps + done, run, doubles + done, frames)
+                    elif floats != NULL:
+                        lr_fill_floats(self.nodes, self.root, start + done, run, floats + done, frames)
+                    else:
+                        lr_fill_doubles(self.nodes, self.root, start + done, run, doubles + done, frames)
                 done += run
                 PyErr_CheckSignals()
         finally:
             free(frames)
+        return 0
 
 
 def smooth_rows(const double[:, ::1] losses, double beta, bint correct_bias, double[:, ::1] out):
