@@ -367,14 +367,20 @@ static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, doubl
 /* ---- One entry for all curves ---- */
 
 #define LR_STEADY_EXPONENT 899.0 /* inside of lr_exp2's range, and of the middle branch of lr_scaled_exp2 */
+#define LR_LAST_EXPONENT 1500.0  /* where lr_wide_exponent clamps, beyond all numbers */
 
 typedef void (*lr_run)(const lr_curve *, double, int32_t, double *);
 
 static void lr_exponential_range(const lr_curve *c, double base, int32_t n, double *out)
 {
-    double largest = (base + (double)n) * (c->a + c->b);
-    int steady = largest < LR_STEADY_EXPONENT && largest > -LR_STEADY_EXPONENT;
+    double log2_step = c->a + c->b, first = base * log2_step, last = (base + (double)n) * log2_step;
+    int steady = last < LR_STEADY_EXPONENT && last > -LR_STEADY_EXPONENT;
     lr_run any = c->ordinary ? lr_any_exponential_run : lr_slow_exponential_run;
+    if (first < -LR_LAST_EXPONENT || first > LR_LAST_EXPONENT) { /* all 0, or all infinite */
+        any(c, base, 1, out);
+        lr_put(out[0], n, out);
+        return;
+    }
     (c->ordinary && steady ? lr_exponential_run : any)(c, base, n, out);
 }
 
