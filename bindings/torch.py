@@ -89,7 +89,7 @@ class Scheduler(LRScheduler):
         """
         return [self.schedule(self.last_epoch)] * len(self.optimizer.param_groups)
 
-    # What torch asks when it moves a scheduler to a given step, as SequentialLR does at its milestones.
+    # For those who ask it directly, as torch's own schedulers with a closed form may be asked.
     _get_closed_form_lr = get_lr
 
     def state_dict(self) -> dict[str, Any]:

@@ -179,7 +179,6 @@ def test_the_picture_of_the_schedules_has_a_curve_in_each_panel(run):
     panels = [part for row in np.array_split(below_the_head, 3) for part in np.array_split(row, 4, axis=1)]
     for article, panel in zip(articles, panels, strict=True):
         high, wide, _ = panel.shape
-
         middle = panel[int(0.15 * high) : int(0.85 * high), int(0.25 * wide) : int(0.9 * wide)]
         assert has_colour(middle, _demo_pictures.COLOURS[article])
         others = set(_demo_pictures.COLOURS.values()) - {_demo_pictures.COLOURS[article]}

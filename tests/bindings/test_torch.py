@@ -98,6 +98,7 @@ def test_a_resumed_run_has_the_rates_of_one_that_never_stopped(stop, order):
     parts = {"optimizer": optimizer, "scheduler": Scheduler(optimizer, SCHEDULE)}
     for name in order:
         parts[name].load_state_dict(states[name])
+    assert parts["scheduler"].state_dict() == states["scheduler"]
     assert parts["scheduler"].last_epoch == stop
     assert parts["scheduler"].get_last_lr() == expected(stop, stop + 1)
     assert run(optimizer, parts["scheduler"], UPDATES - stop) == expected(stop)
@@ -321,7 +322,7 @@ def test_a_step_to_a_given_update():
     scheduler = Scheduler(optimizer, SCHEDULE)
     optimizer.step()
     scheduler.step(9)
-    assert rates_of(optimizer) == expected(9, 10)
+    assert rates_of(optimizer) == scheduler._get_closed_form_lr() == expected(9, 10)
 
 
 # --- Refusals
