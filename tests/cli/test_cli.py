@@ -158,9 +158,18 @@ def test_parquet_without_pyarrow(fails, monkeypatch):
     assert error == "lrcore table: .parquet needs pyarrow: pip install 'lrcore[tables]'"
 
 
+# Jobs in the background are started without Ctrl-C, and the tests may be one.
+IN_FRONT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from lrcore.cli import main
+sys.exit(main())
+"""
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_nothing(tmp_path, number, status):
-    command = [sys.executable, "-m", "lrcore.cli", "table", "Cosine(1, 0, 1_000_000_000)", "-n", "1e8"]
+    command = [sys.executable, "-c", IN_FRONT, "table", "Cosine(1, 0, 1_000_000_000)", "-n", "1e8"]
     process = subprocess.Popen(
         [*command, "--dtype", "float32", "-o", "lr.npy"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -353,6 +353,23 @@ def test_other_columns_of_parquet_are_refused(tmp_path, columns):
         open_table(path, verify=False)
 
 
+def test_fewer_rows_than_parquet_says_are_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    save_table(SCHEDULE, path, N)
+    schema = pa.schema(
+        [pa.field("values", pa.float64(), nullable=False)], metadata=pq.ParquetFile(path).metadata.metadata
+    )
+    pq.write_table(pa.table({"values": np.zeros(N - 4)}, schema=schema), path)
+    # In the footer: field 3, the number of rows as a zigzag integer, then field 4, the list of row groups.
+    said, claimed = bytes([0x16, 2 * (N - 4), 0x19]), bytes([0x16, 2 * N, 0x19])
+    content = path.read_bytes()
+    assert content.count(said) == 1
+    path.write_bytes(content.replace(said, claimed))
+    assert pq.ParquetFile(path).metadata.num_rows == N
+    with pytest.raises(TableError, match=rf"expected float64 values of shape \({N},\), found {N - 4} values"):
+        open_table(path, verify=False)
+
+
 def test_what_is_no_parquet_is_refused(tmp_path):
     path = tmp_path / "table.parquet"
     for content in (b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"text" * 100):

@@ -16,9 +16,10 @@ OLD = lr.Linear(1.0, 0.0, 1000)
 NEW = lr.Cosine(1.0, 0.0, 10**9)
 
 WRITE_LONG = """
-    import sys
+    import signal, sys
     import lrcore as lr
     from lrcore.tables import save_table
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background are started without
     print("ready", flush=True)
     save_table(lr.Cosine(1.0, 0.0, 10**9), sys.argv[1], 10**8, dtype="float32", threads=int(sys.argv[2]))
     print("finished", flush=True)
