@@ -145,6 +145,25 @@ def test_a_link_is_written_through(tmp_path, suffix, schedule):
     assert open_table(link, schedule=schedule)(3) == schedule(3)
 
 
+def test_the_unfinished_file_is_on_the_disk_that_a_link_points_to(tmp_path, suffix, python):
+    """Nothing can be renamed from one disk to another."""
+    (tmp_path / "store").mkdir()
+    link, store = tmp_path / f"link{suffix}", tmp_path / "store" / f"table{suffix}"
+    link.symlink_to(store)
+    process = python(
+        """
+        import sys
+        import lrcore as lr
+        sys.addaudithook(lambda event, arguments: print(arguments[0]) if event == "os.rename" else None)
+        lr.Constant(1).save_table(sys.argv[1], 10)
+        """,
+        link,
+    )
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert len([line for line in output.splitlines() if line.startswith(f"{store}.")]) == 1
+
+
 def test_a_relative_path_and_a_text_are_fine(tmp_path, suffix, schedule, monkeypatch):
     monkeypatch.chdir(tmp_path)
     schedule.save_table(f"table{suffix}", 10)
