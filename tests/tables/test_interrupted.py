@@ -115,28 +115,35 @@ def can_mount(folder):
 
 
 def test_a_disk_that_fills_up_in_the_midst(tmp_path, suffix, python):
-    """The values fit exactly, so the check in advance passes, and there is no room for the header."""
+    """There is room when the write begins; then somebody else takes it."""
     if not can_mount(tmp_path):
         pytest.skip("no right to mount a file system")
     process = python(
         """
-        import errno, os, sys
-        import numpy as np
+        import contextlib, errno, os, sys
         import lrcore as lr
         from lrcore.tables import open_table, save_table
-        path = sys.argv[1]
-        bits = np.random.default_rng(1).integers(0, 2**64, 1 << 17, np.uint64).view(np.float64)
-        noise = lr.Table(np.where(np.isfinite(bits), bits, 0.0))  # no format makes it smaller
-        left = 1 << 20
+
+        def somebody_else(event, arguments):
+            if event == "open" and str(arguments[0]).endswith(".partial") and not os.path.exists("big"):
+                with contextlib.suppress(OSError), open("big", "wb", buffering=0) as big:
+                    while True:
+                        big.write(bytes(4096))
+
+        path, schedule = sys.argv[1], lr.InverseSqrt(1.0, 3)
+        schedule.save_table(path, 10)
         before = set(os.listdir("."))
+        sys.addaudithook(somebody_else)
         try:
-            save_table(noise, path, left // 8)
+            save_table(schedule, path, 100_000)
         except OSError as error:
             assert error.errno == errno.ENOSPC, error
             print(error)
-        assert set(os.listdir(".")) == before
-        save_table(noise, path, 10)
-        assert open_table(path, schedule=noise)(3) == noise(3)
+        assert set(os.listdir(".")) == before | {"big"}
+        assert open_table(path, schedule=schedule).record.length == 10
+        os.truncate("big", 0)
+        save_table(schedule, path, 100_000)
+        assert open_table(path, schedule=schedule).record.length == 100_000
         """,
         f"table{suffix}",
         prefix=(*IN_A_SMALL_DISK, tmp_path),
