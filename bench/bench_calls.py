@@ -13,7 +13,7 @@ from lrcore import Schedule
 from lrcore._engine import Program
 
 if TYPE_CHECKING:
-    from lrcore._engine import Row
+    pass
 
 RUN = 1_000_000  # updates of the schedules
 
@@ -41,9 +41,7 @@ def recipes() -> dict[str, Callable[[], Schedule]]:
 
 def compiled(schedule: Schedule) -> Program:
     """What the first evaluation does, and later ones find done."""
-    rows: list[Row] = []
-    schedule._lower(rows)
-    return Program(rows)
+    return Program(schedule._rows())
 
 
 def _calls(function: Callable[[int], float], steps: Iterable[int]) -> Callable[[], None]:

@@ -164,11 +164,16 @@ LR_INLINE lr_wide lr_wide_exponent(double hi, double lo)
     return r;
 }
 
-/* factor * 2^(hi + lo) for any exponent. */
+/* Values end here: what grows beyond stays here, so that no sum or product of values is infinite or not a number. */
+#define LR_LARGEST 1e300
+
+LR_INLINE double lr_bounded(double value) { return lr_clamp(value, -LR_LARGEST, LR_LARGEST); }
+
+/* factor * 2^(hi + lo) for any exponent, bounded. */
 LR_INLINE double lr_scaled_exp2(double factor, double hi, double lo)
 {
     lr_wide w = lr_wide_exponent(hi, lo);
-    return (factor * lr_exp2(w.exponent.hi, w.exponent.lo)) * w.scale;
+    return lr_bounded((factor * lr_exp2(w.exponent.hi, w.exponent.lo)) * w.scale);
 }
 
 /* 2/ln 2 (1/3 + t/5 + ...) for t = s^2 <= 0.0295, degree 7, relative error 3.3e-18. */

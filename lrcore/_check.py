@@ -6,16 +6,23 @@ Every message reads `where: expected ..., got ...`, so that a user finds the fie
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
 from operator import index
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 END_OF_STEPS = 2**53  # the first integer whose neighbour float64 cannot tell from it
 SMALLEST, LARGEST = 1e-100, 1e100  # magnitudes of values: products with any step stay far from overflow
 
 Check = Callable[[str, Any], Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def shown(value: object) -> str:
@@ -109,7 +116,25 @@ def items(where: str, given: object, what: str) -> list[Any]:
     """The items of a list, a tuple or an array; a string or a mapping is refused."""
     if isinstance(given, (str, bytes, dict)) or not (isinstance(given, Sequence) or hasattr(given, "__array__")):
         refuse(where, f"a list of {what}", given, TypeError)
-    return list(cast(Iterable[Any], given))
+    try:
+        return list(cast(Iterable[Any], given))
+    except TypeError:  # an array without dimensions
+        refuse(where, f"a list of {what}", given, TypeError)
+
+
+def array(where: str, given: object, kinds: str, what: str) -> NDArray[Any]:
+    """An array of numbers, of one of the dtype kinds; a mask would be lost, so masked arrays are refused."""
+    if isinstance(given, np.ma.MaskedArray):
+        refuse(where, f"{what} without a mask", given, TypeError)
+    try:
+        made = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        refuse(where, f"an array of {what}", given)
+    if made.size == 0 and isinstance(given, (list, tuple)):
+        made = made.astype(np.int64)
+    if made.dtype.kind not in kinds:
+        raise TypeError(f"{where}: expected {what}, got an array of {made.dtype}")
+    return made
 
 
 def increasing(where: str, steps: Sequence[int]) -> None:
@@ -119,6 +144,28 @@ def increasing(where: str, steps: Sequence[int]) -> None:
             raise ValueError(f"{where}[{at}]: expected steps that increase, got {steps[at]} after {steps[at - 1]}")
 
 
-def field(check: Check, default: Any = dataclasses.MISSING, *, duration: bool = False) -> Any:
-    """A dataclass field that Schedule checks at construction; a `duration` is in updates and follows `stretch`."""
+def field(check: Check, default: Any = dataclasses.MISSING, *, duration: str = "") -> Any:
+    """A dataclass field that Schedule checks at construction.
+
+    A `duration` is in updates and follows `stretch`: a "span" of at least one update, or a "place" that may come to 0.
+    """
     return dataclasses.field(default=default, metadata={"check": check, "duration": duration})
+
+
+def arguments(**checks: Check) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator that checks the named arguments of a function, each as `function.argument`."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            for name, check in checks.items():
+                bound.arguments[name] = check(f"{function.__name__}.{name}", bound.arguments[name])
+            return function(*bound.args, **bound.kwargs)
+
+        return checked
+
+    return decorate

@@ -3,8 +3,9 @@
 """The native core: a compiled schedule (`Program`) and the smoothing of loss curves (`smooth`).
 
 (a) Buffers are owned here and the GIL is released here; what is computed stands in the headers.
-(b) `Program` trusts its caller: `Schedule` has checked parameters and steps. Only types and buffer formats are checked, and
-    the range of a single step, because here that costs a nanosecond and in Python fifty.
+(b) `Program` trusts its caller: `Schedule` has checked parameters and steps. Checked are what memory safety needs (types,
+    formats and lengths of buffers, children before parents) and the range of a single step, because here that costs a
+    nanosecond and in Python fifty.
 (c) No `cimport numpy`: typed memoryviews need nothing of numpy to build, and make the wheel independent of its version.
 (d) Long work is cut into chunks, with a look at pending signals between them: Ctrl-C returns within milliseconds.
 """
@@ -40,7 +41,11 @@ cdef extern from "_program.h" nogil:
     void lr_take_doubles(const lr_node *nodes, int32_t root, const int64_t *steps, int64_t n, double *out, lr_frame *frames)
 
 cdef extern from "_smooth.h" nogil:
-    void lr_smooth(const double *losses, int64_t n, double beta, int correct_bias, double *out)
+    ctypedef struct lr_smoother:
+        pass
+    lr_smoother lr_smoother_of(double beta)
+    void lr_smooth_part(lr_smoother *smoother, const double *losses, int64_t done, int64_t n, double *out)
+    void lr_correct_bias(double beta, int64_t start, int64_t n, double *out)
 
 cdef extern from *:
     """
@@ -68,7 +73,8 @@ cdef extern from *:
     const char *LR_COMPILER
     const char *lr_active_clone()
 
-cdef int64_t CHUNK = 1 << 20  # steps between two looks at pending signals: about a millisecond
+cdef int64_t CHUNK = 1 << 20  # steps of one curve between two looks at pending signals: about a millisecond
+cdef int64_t LEAST_CHUNK = 1 << 13
 
 MAX_DEPTH = LR_MAX_DEPTH
 KINDS = {lr_kind_names[kind].decode(): kind for kind in range(LR_KIND_COUNT)}
@@ -86,10 +92,14 @@ cdef class Program:
     cdef lr_node *nodes
     cdef int32_t root
     cdef int32_t depth
+    cdef int64_t chunk
     cdef list owners
 
     def __cinit__(self, list rows):
         cdef Py_ssize_t i
+        if not rows:
+            raise ValueError("rows: expected at least one")
+        self.chunk = max(LEAST_CHUNK, CHUNK // len(rows))
         self.owners = []
         self.nodes = <lr_node *>calloc(len(rows), sizeof(lr_node))
         if self.nodes == NULL:
@@ -107,6 +117,8 @@ cdef class Program:
         kind, init, end, shape, span, children, marks, data, mirror, count = row
         cdef int deepest = 0
         cdef int32_t[::1] child_view
+        if not 0 <= kind < LR_KIND_COUNT:
+            raise ValueError(f"kind: expected one of KINDS, got {kind}")
         node.kind = kind
         node.init = init
         node.end = end
@@ -119,6 +131,8 @@ cdef class Program:
             node.child_count = <int32_t>child_view.shape[0]
             node.children = &child_view[0]
             self.owners.append(children)
+            if not 0 <= min(children) <= max(children) < len(depths):
+                raise ValueError(f"children: expected rows before this one, got {list(children)}")
             deepest = max([depths[child] for child in children])
         self._add_marks(node, marks)
         self._add_data(node, data)
@@ -177,7 +191,9 @@ cdef class Program:
             self._evaluate(start, NULL, doubles.shape[0], &doubles[0], NULL)
 
     def take(self, const int64_t[::1] steps, double[::1] out):
-        """The values of any steps, in their order; `out` is as long as `steps`."""
+        """The values of any steps, in their order, into an `out` of the same length."""
+        if steps.shape[0] != out.shape[0]:
+            raise ValueError(f"out: expected {steps.shape[0]} values, got room for {out.shape[0]}")
         self._evaluate(0, &steps[0], steps.shape[0], &out[0], NULL)
 
     cdef int _evaluate(
@@ -188,7 +204,7 @@ cdef class Program:
         cdef lr_frame *frames = self._frames()
         try:
             while done < n:
-                run = min(CHUNK, n - done)
+                run = min(self.chunk, n - done)
                 with nogil:
                     if steps != NULL:
                         lr_take_doubles(self.nodes, self.root, steps + done, run, doubles + done, frames)
@@ -205,13 +221,18 @@ cdef class Program:
 
 def smooth_rows(const double[:, ::1] losses, double beta, bint correct_bias, double[:, ::1] out):
     """The moving average of each row of `losses` (runs x steps) into `out`; see `lrcore.smooth`."""
-    cdef Py_ssize_t row, steps = losses.shape[1]
-    if steps == 0:
-        return
+    cdef int64_t done, run, steps = losses.shape[1]
+    cdef Py_ssize_t row
+    cdef lr_smoother smoother
     for row in range(losses.shape[0]):
-        with nogil:
-            lr_smooth(&losses[row, 0], steps, beta, correct_bias, &out[row, 0])
-        PyErr_CheckSignals()
+        smoother = lr_smoother_of(beta)
+        for done in range(0, steps, CHUNK):
+            run = min(CHUNK, steps - done)
+            with nogil:
+                lr_smooth_part(&smoother, &losses[row, 0], done, run, &out[row, 0])
+                if correct_bias:
+                    lr_correct_bias(beta, done, run, &out[row, 0])
+            PyErr_CheckSignals()
 
 
 def build_info():

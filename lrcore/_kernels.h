@@ -222,7 +222,7 @@ LR_CLONES static void lr_put(double value, int64_t n, double *LR_RESTRICT out)
 LR_CLONES static void lr_scale_all(double factor, int64_t n, double *LR_RESTRICT out)
 {
     for (int64_t i = 0; i < n; i++)
-        out[i] *= factor;
+        out[i] = lr_bounded(out[i] * factor);
 }
 
 LR_CLONES static void lr_clip_all(double low, double high, int64_t n, double *LR_RESTRICT out)
@@ -234,13 +234,13 @@ LR_CLONES static void lr_clip_all(double low, double high, int64_t n, double *LR
 LR_CLONES static void lr_multiply_all(const double *LR_RESTRICT by, int64_t n, double *LR_RESTRICT out)
 {
     for (int64_t i = 0; i < n; i++)
-        out[i] *= by[i];
+        out[i] = lr_bounded(out[i] * by[i]);
 }
 
 LR_CLONES static void lr_add_all(const double *LR_RESTRICT more, int64_t n, double *LR_RESTRICT out)
 {
     for (int64_t i = 0; i < n; i++)
-        out[i] += more[i];
+        out[i] = lr_bounded(out[i] + more[i]);
 }
 
 /* Exact for 0 <= steps < 2^53; by two 32-bit halves, since int64 -> double does not vectorise (note c). */
@@ -366,7 +366,7 @@ static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, doubl
 
 /* ---- One entry for all curves ---- */
 
-#define LR_STEADY_EXPONENT 899.0 /* inside of lr_exp2's range, and of the middle branch of lr_scaled_exp2 */
+#define LR_STEADY_EXPONENT 600.0 /* where lr_scaled_exp2 neither widens nor bounds anything */
 #define LR_LAST_EXPONENT 1500.0  /* where lr_wide_exponent clamps, beyond all numbers */
 
 typedef void (*lr_run)(const lr_curve *, double, int32_t, double *);
@@ -376,7 +376,7 @@ static void lr_exponential_range(const lr_curve *c, double base, int32_t n, doub
     double log2_step = c->a + c->b, first = base * log2_step, last = (base + (double)n) * log2_step;
     int steady = last < LR_STEADY_EXPONENT && last > -LR_STEADY_EXPONENT;
     lr_run any = c->ordinary ? lr_any_exponential_run : lr_slow_exponential_run;
-    if (first < -LR_LAST_EXPONENT || first > LR_LAST_EXPONENT) { /* all 0, or all infinite */
+    if (first < -LR_LAST_EXPONENT || first > LR_LAST_EXPONENT) { /* all 0, or all at the bound */
         any(c, base, 1, out);
         lr_put(out[0], n, out);
         return;
@@ -421,8 +421,11 @@ static void lr_inner_range(const lr_curve *c, double base, int32_t n, double *ou
     case LR_INVERSE_TIME_DECAY:
         lr_inverse_time_run(c, base, n, out);
         break;
-    default:
+    case LR_INVERSE_SQRT:
         lr_inverse_sqrt_run(c, base, n, out);
+        break;
+    default: /* a curve that has no loop yet is not taken for another */
+        lr_put(NAN, n, out);
         break;
     }
     if (c->tight)
@@ -476,8 +479,11 @@ static void lr_curve_each(const lr_curve *c, const double *index, int32_t n, dou
     case LR_INVERSE_TIME_DECAY:
         lr_inverse_time_each(c, index, n, out);
         break;
-    default:
+    case LR_INVERSE_SQRT:
         lr_inverse_sqrt_each(c, index, n, out);
+        break;
+    default:
+        lr_put(NAN, n, out);
         break;
     }
 }

@@ -12,7 +12,7 @@
 #define LR_BLOCK 512     /* steps evaluated together by lr_take, or by a product: 4 KiB of values, within the L1 cache */
 #define LR_TILE 8192     /* steps filled together, so that a second pass (a clip, a scale) finds them in L2 */
 #define LR_FEW 8         /* parts that are told apart one by one */
-#define LR_MAX_DEPTH 100 /* of nested nodes */
+#define LR_MAX_DEPTH 60  /* of nested nodes: a repr has 3 parentheses a level, and Python reads at most 200 */
 
 typedef struct {
     int32_t kind;
@@ -44,10 +44,13 @@ typedef struct { /* scratch of one level of the tree; levels below use the frame
 #define LR_LAST_STEP ((1ll << 53) - 1)
 #define LR_FAR_STEP (1ll << 60) /* later than any step */
 
-/* To the nearest, half up. What lies below a half by no more than the rounding of a product is a half: 25 * 1.14 is 28.5. */
+/* To the nearest, half up. What lies below a half by no more than the rounding of a product is a half: 25 * 1.14 is 28.5.
+ * From 2^52 on there are no halves. */
 static int64_t lr_rounded(double duration)
 {
-    return duration < LR_NEVER ? (int64_t)(duration + 0.5 + lr_min(duration * 0x1p-50, 0.25)) : LR_FAR_STEP;
+    if (duration >= 0x1p52)
+        return (int64_t)lr_min(duration, LR_NEVER);
+    return (int64_t)(duration + 0.5 + lr_min(duration * 0x1p-50, 0.25));
 }
 
 static int64_t lr_scaled(int64_t duration, double scale)

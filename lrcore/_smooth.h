@@ -25,6 +25,11 @@ typedef struct {
     lr_pair beta8; /* one number would be off by u, and its effect is multiplied by 1 / (1 - beta^8) */
 } lr_average;
 
+typedef struct {
+    lr_average average;
+    double last[LR_LANES]; /* the eight averages before */
+} lr_smoother;
+
 static lr_average lr_average_of(double beta)
 {
     double weight = 1.0 - beta;
@@ -33,6 +38,14 @@ static lr_average lr_average_of(double beta)
                     beta4.hi,
                     lr_pair_times(beta4, beta4)};
     return a;
+}
+
+static lr_smoother lr_smoother_of(double beta)
+{
+    lr_smoother s;
+    memset(&s, 0, sizeof s);
+    s.average = lr_average_of(beta);
+    return s;
 }
 
 #define LR_SMOOTH_BLOCK 512 /* 4 KiB of sums, within the L1 cache; a multiple of the lanes */
@@ -83,35 +96,39 @@ static void lr_average_few(const lr_average *a, const double *x, int64_t before,
     memcpy(out, averages, (size_t)n * sizeof *out);
 }
 
-/* out_i /= 1 - beta^(i+1), `curve` being the exponential decay with rate beta. */
-LR_CLONES static void lr_correct_bias(const lr_curve *curve, int32_t n, double *LR_RESTRICT out)
+/* Inputs [done, done + n) of a run, of which the ones before have been averaged; done is a multiple of the lanes, and so is n
+ * unless the run ends with it. */
+static void lr_smooth_part(lr_smoother *s, const double *in, int64_t done, int64_t n, double *out)
+{
+    int64_t first = done > 0 ? 0 : (n < LR_LANES ? n : LR_LANES);
+    int64_t lanes = (n - first) / LR_LANES * LR_LANES, rest = n - first - lanes;
+    if (first > 0)
+        lr_average_few(&s->average, in, 0, first, s->last, out);
+    lr_average_lanes(&s->average, in + done + first, lanes, s->last, out + done + first);
+    if (rest > 0)
+        lr_average_few(&s->average, in + done + first + lanes, LR_LANES, rest, s->last, out + done + first + lanes);
+}
+
+/* out_i /= 1 - beta^(i+1) for i in [start, start + n), `curve` being the exponential decay with rate beta. */
+LR_CLONES static void lr_divide_by_weights(const lr_curve *curve, double start, int32_t n, double *LR_RESTRICT out)
 {
     const lr_curve c = *curve;
     for (int32_t i = 0; i < n; i++) {
-        double x = (double)i + 1.0;
+        double x = start + 1.0 + (double)i;
         out[i] /= lr_complement(lr_exp2_parts(x * c.a, x * c.b));
     }
 }
 
-/* From here on beta^i is below 2^-60, and the correction divides by 1. */
-#define LR_BIAS_BITS 60.0
-
-static void lr_smooth(const double *in, int64_t n, double beta, int correct_bias, double *out)
+/* The correction of values [start, start + n). Where beta^i is below 2^-60 it divides by 1. */
+static void lr_correct_bias(double beta, int64_t start, int64_t n, double *out)
 {
-    lr_average average = lr_average_of(beta);
-    double last[LR_LANES] = {0.0};
-    int64_t first = n < LR_LANES ? n : LR_LANES, lanes = (n - first) / LR_LANES * LR_LANES;
-    int64_t rest = n - first - lanes;
-    lr_average_few(&average, in, 0, first, last, out);
-    lr_average_lanes(&average, in + first, lanes, last, out + first);
-    if (rest > 0)
-        lr_average_few(&average, in + first + lanes, first, rest, last, out + first + lanes);
-    if (!correct_bias || beta == 0.0)
+    if (beta < 0x1p-60)
         return;
     lr_curve decay;
     lr_prepare(&decay, LR_EXPONENTIAL_DECAY, 1.0, 0.0, 1.0, beta);
-    double biased = LR_BIAS_BITS / -(decay.a + decay.b);
-    lr_correct_bias(&decay, (int32_t)lr_min((double)n, lr_min(biased, 0x1p30)), out);
+    double biased = 60.0 / -(decay.a + decay.b) - (double)start;
+    if (biased > 0.0)
+        lr_divide_by_weights(&decay, (double)start, (int32_t)lr_min((double)n, biased), out + start);
 }
 
 #endif

@@ -12,15 +12,13 @@ from collections import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, field
 from lrcore.curves import Linear
-from lrcore.schedule import Schedule, is_schedule, is_whole, rounded, row, scaled
-
-if TYPE_CHECKING:
-    from lrcore._engine import Row
+from lrcore.schedule import Rows, Schedule, bounded_scale, is_schedule, is_whole, rounded, row, scaled
 
 MAX_CYCLES = 10_000  # of unequal length: each has a place in a table of restarts
 
@@ -81,8 +79,8 @@ class Sequence(Schedule):
             begin += steps
         yield begin, self.parts[-1]
 
-    def _lower(self, rows: list[Row]) -> int:
-        stages = [(begin, schedule._lower(rows)) for begin, schedule in self._stages()]
+    def _lower(self, rows: Rows) -> int:
+        stages = [(begin, rows.place_of(schedule)) for begin, schedule in self._stages()]
         marks = array("q", [begin for begin, _ in stages])
         return row(rows, "SEQUENCE", children=[child for _, child in stages], marks=marks)
 
@@ -121,6 +119,10 @@ def _timed_parts(first: Schedule) -> Iterator[tuple[Schedule, int]]:
             f"{type(first).__name__} >> ...: expected a schedule with a length, got one that holds from step 0: "
             "give its steps with Sequence([(schedule, steps), ...])"
         )
+    if length >= END_OF_STEPS:
+        raise ValueError(
+            f"{type(first).__name__} >> ...: expected a schedule that ends before step 2**53, got {length}"
+        )
     if not isinstance(first, Sequence):
         yield first, length
         return
@@ -137,10 +139,11 @@ def warmed_up(schedule: Schedule, steps: Any, init_value: Any) -> Schedule:
     return Linear(init_value, schedule(0), steps) >> schedule if steps else schedule
 
 
-def _period_mult(where: str, given: Any) -> int | float:
+def check_period_mult(where: str, given: Any) -> int | float:
+    """A factor of growing cycles: as it was written, whole ones as an int."""
     mult = _check.number(where, given)
-    if mult < 1.0 or mult > _check.LARGEST:
-        _check.refuse(where, "a number >= 1", given)
+    if not 1.0 <= mult <= 100.0:
+        _check.refuse(where, "a number >= 1 and <= 100", given)
     return int(mult) if mult == math.floor(mult) else mult
 
 
@@ -154,7 +157,8 @@ def _flag(where: str, given: Any) -> bool:
     return given
 
 
-def restart_steps(period: int, period_mult: int | float, count: int | None) -> list[int]:
+@lru_cache(maxsize=64)
+def restart_steps(period: int, period_mult: int | float, count: int | None) -> tuple[int, ...]:
     """The steps at which cycles begin, exact: `period * (m**k - 1) / (m - 1)` for k = 0, 1, ..., rounded half
     up.
 
@@ -170,7 +174,7 @@ def restart_steps(period: int, period_mult: int | float, count: int | None) -> l
         if restarts[-1] >= END_OF_STEPS:
             break
         sum_over, sum_under, power = sum_over * over + period * power, sum_under * under, power * under
-    return restarts
+    return tuple(restarts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class Cycle(Schedule):
     Args:
         schedule: what is repeated; its first `period` steps are used.
         period: length of the first cycle in updates, >= 1.
-        period_mult: factor from the length of each cycle to the next, >= 1.
+        period_mult: factor from the length of each cycle to the next, between 1 and 100.
         value_mult: factor from the values of each cycle to the next, > 0.
         mirror: each cycle goes through the schedule forward and then backward, in twice the period.
         count: how many cycles; after the last one its end holds. None: endless.
@@ -207,24 +211,20 @@ class Cycle(Schedule):
     """
 
     schedule: Schedule = field(is_schedule)
-    period: int = field(_duration, duration=True)
-    period_mult: int | float = field(_period_mult, 1)
+    period: int = field(_duration, duration="span")
+    period_mult: int | float = field(check_period_mult, 1)
     value_mult: float = field(_check.positive, 1.0)
     mirror: bool = field(_flag, False)
     count: int | None = field(_count, None)
 
     def _validate(self) -> None:
-        if self.count and self.period_mult == 1 and self.count * self._first_length() >= END_OF_STEPS:
+        if self.period_mult != 1:
+            fitting = math.log1p(END_OF_STEPS * (self.period_mult - 1) / self.period) / math.log(self.period_mult)
+            if min(fitting, self.count or fitting) > MAX_CYCLES:
+                allowed = f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps"
+                _check.refuse("Cycle.period_mult", allowed, self.period_mult)
+        if self.count and (self.length or 0) >= END_OF_STEPS:
             _check.refuse("Cycle.count", "cycles that end before step 2**53", self.count)
-        if self.period_mult == 1:
-            return
-        fitting = math.log1p(END_OF_STEPS * (self.period_mult - 1) / self.period) / math.log(self.period_mult)
-        if min(fitting, self.count or fitting) > MAX_CYCLES:
-            _check.refuse(
-                "Cycle.period_mult",
-                f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps",
-                self.period_mult,
-            )
 
     def _children(self) -> tuple[Schedule, ...]:
         return (self.schedule,)
@@ -232,8 +232,8 @@ class Cycle(Schedule):
     def _first_length(self) -> int:
         return self.period * (2 if self.mirror else 1)
 
-    def _lower(self, rows: list[Row]) -> int:
-        children = [self.schedule._lower(rows)]
+    def _lower(self, rows: Rows) -> int:
+        children = [rows.place_of(self.schedule)]
         if self.value_mult != 1.0:
             children.append(row(rows, "EXPONENTIAL_DECAY", 1.0, shape=self.value_mult))
         unequal = self.period_mult != 1
@@ -251,12 +251,10 @@ class Cycle(Schedule):
     def _length(self, scale: float) -> int | None:
         if self.count is None:
             return None
+        if self.period_mult == 1 and scale == 1.0:
+            return self.count * self._first_length()
         if self.period_mult == 1:
-            return (
-                rounded(self.count * max(self._first_length() * scale, 1.0))
-                if scale != 1.0
-                else self.count * self._first_length()
-            )
+            return rounded(self.count * max(self._first_length() * scale, 1.0))
         return scaled(restart_steps(self._first_length(), self.period_mult, self.count)[-1], scale)
 
 
@@ -276,8 +274,8 @@ class _Combined(Schedule):
         lengths = [child._length(scale) for child in self._children()]
         return None if None in lengths else max(length for length in lengths if length is not None)
 
-    def _lower_as(self, kind: str, rows: list[Row]) -> int:
-        return row(rows, kind, children=[child._lower(rows) for child in self._children()])
+    def _lower_as(self, kind: str, rows: Rows) -> int:
+        return row(rows, kind, children=[rows.place_of(child) for child in self._children()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +305,7 @@ class Product(_Combined):
     def _children(self) -> tuple[Schedule, ...]:
         return tuple(self.factors)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("PRODUCT", rows)
 
 
@@ -336,7 +334,7 @@ class Sum(_Combined):
     def _children(self) -> tuple[Schedule, ...]:
         return tuple(self.terms)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("SUM", rows)
 
 
@@ -395,8 +393,8 @@ class Scale(_Changed):
     schedule: Schedule = field(is_schedule)
     factor: float = field(_check.value)
 
-    def _lower(self, rows: list[Row]) -> int:
-        return row(rows, "SCALE", self.factor, children=[self.schedule._lower(rows)])
+    def _lower(self, rows: Rows) -> int:
+        return row(rows, "SCALE", self.factor, children=[rows.place_of(self.schedule)])
 
 
 def _bound(where: str, given: Any) -> float | None:
@@ -435,10 +433,10 @@ class Clip(_Changed):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"Clip.min: expected at most max = {self.max}, got {self.min}")
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         low = -math.inf if self.min is None else self.min
         high = math.inf if self.max is None else self.max
-        return row(rows, "CLIP", low, high, children=[self.schedule._lower(rows)])
+        return row(rows, "CLIP", low, high, children=[rows.place_of(self.schedule)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,10 +462,10 @@ class Staircase(_Changed):
     """
 
     schedule: Schedule = field(is_schedule)
-    every: int = field(_duration, duration=True)
+    every: int = field(_duration, duration="span")
 
-    def _lower(self, rows: list[Row]) -> int:
-        return row(rows, "STAIRCASE", span=self.every, children=[self.schedule._lower(rows)])
+    def _lower(self, rows: Rows) -> int:
+        return row(rows, "STAIRCASE", span=self.every, children=[rows.place_of(self.schedule)])
 
     def _length(self, scale: float) -> int | None:
         """The begin of the first stair that is not before the end of the schedule."""
@@ -504,10 +502,10 @@ class Shift(_Changed):
     """
 
     schedule: Schedule = field(is_schedule)
-    n: int = field(_check.whole(1 - END_OF_STEPS), duration=True)
+    n: int = field(_check.whole(1 - END_OF_STEPS), duration="place")
 
-    def _lower(self, rows: list[Row]) -> int:
-        return row(rows, "SHIFT", span=self.n, children=[self.schedule._lower(rows)])
+    def _lower(self, rows: Rows) -> int:
+        return row(rows, "SHIFT", span=self.n, children=[rows.place_of(self.schedule)])
 
     def _length(self, scale: float) -> int | None:
         inner = self.schedule._length(scale)
@@ -547,11 +545,11 @@ class Stretch(_Changed):
     schedule: Schedule = field(is_schedule)
     factor: float = field(_factor)
 
-    def _lower(self, rows: list[Row]) -> int:
-        return row(rows, "STRETCH", self.factor, children=[self.schedule._lower(rows)])
+    def _lower(self, rows: Rows) -> int:
+        return row(rows, "STRETCH", self.factor, children=[rows.place_of(self.schedule)])
 
     def _length(self, scale: float) -> int | None:
-        return self.schedule._length(scale * self.factor)
+        return self.schedule._length(bounded_scale(scale * self.factor))
 
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         return self.schedule._rounded_durations(factor * self.factor)

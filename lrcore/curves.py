@@ -7,7 +7,7 @@ In the formulas `t` is the step, the number of updates already done.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from lrcore import _check
 from lrcore._check import field
-from lrcore.schedule import Schedule, row, scaled
+from lrcore.schedule import Rows, Schedule, is_whole, row, scaled
 
 if TYPE_CHECKING:
     from lrcore import compose
-    from lrcore._engine import Row
 
 _duration = _check.whole(1)
 _whole_steps = _check.whole(0)
@@ -57,7 +56,7 @@ class Constant(Schedule):
 
     value: float = field(_check.value)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return row(rows, "CONSTANT", self.value, self.value)
 
     def _length(self, _scale: float) -> int:
@@ -76,7 +75,7 @@ class _Ending(Schedule):
     def _length(self, scale: float) -> int:
         return max(1, scaled(self.steps, scale))
 
-    def _lower_as(self, kind: str, rows: list[Row], shape: float = 0.0) -> int:
+    def _lower_as(self, kind: str, rows: Rows, shape: float = 0.0) -> int:
         return row(rows, kind, self.init_value, self.end_value, shape=shape, span=self.steps)
 
 
@@ -103,9 +102,9 @@ class Linear(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration=True)
+    steps: int = field(_duration, duration="span")
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("LINEAR", rows)
 
 
@@ -133,9 +132,9 @@ class Cosine(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration=True)
+    steps: int = field(_duration, duration="span")
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("COSINE", rows)
 
 
@@ -164,10 +163,10 @@ class Polynomial(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration=True)
+    steps: int = field(_duration, duration="span")
     power: float = field(_check.positive, 1.0)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         if self.power == 1.0:
             return self._lower_as("LINEAR", rows)
         falls = abs(self.init_value) >= abs(self.end_value) and self.init_value * self.end_value >= 0.0
@@ -199,9 +198,9 @@ class Exponential(_Ending):
 
     init_value: float = field(_check.positive)
     end_value: float = field(_check.positive)
-    steps: int = field(_duration, duration=True)
+    steps: int = field(_duration, duration="span")
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("EXPONENTIAL", rows)
 
 
@@ -217,7 +216,7 @@ class _Unbounded(Schedule):
     def _length(self, _scale: float) -> None:
         return None
 
-    def _lower_as(self, kind: str, rows: list[Row]) -> int:
+    def _lower_as(self, kind: str, rows: Rows) -> int:
         return row(rows, kind, self.init_value, shape=self.decay_rate, span=self.decay_steps)
 
 
@@ -229,7 +228,7 @@ class ExponentialDecay(_Unbounded):
 
     Args:
         init_value: the value at step 0.
-        decay_rate: the factor, > 0; above 1 the value grows, in the end to infinity.
+        decay_rate: the factor, > 0; above 1 the value grows, and stays at 1e300 in the end.
         decay_steps: updates that one factor takes, > 0.
 
     Raises:
@@ -247,7 +246,7 @@ class ExponentialDecay(_Unbounded):
     decay_rate: float = field(_check.positive)
     decay_steps: float = field(_check.positive, 1)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("EXPONENTIAL_DECAY", rows)
 
 
@@ -276,7 +275,7 @@ class NaturalExpDecay(_Unbounded):
     decay_rate: float = field(_check.not_negative)
     decay_steps: float = field(_check.positive, 1)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("NATURAL_EXP_DECAY", rows)
 
 
@@ -306,7 +305,7 @@ class InverseTimeDecay(_Unbounded):
     decay_rate: float = field(_check.not_negative)
     decay_steps: float = field(_check.positive, 1)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return self._lower_as("INVERSE_TIME_DECAY", rows)
 
 
@@ -332,9 +331,9 @@ class InverseSqrt(Schedule):
     """
 
     init_value: float = field(_check.value)
-    steps: int = field(_duration, duration=True)
+    steps: int = field(_duration, duration="span")
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return row(rows, "INVERSE_SQRT", self.init_value, span=self.steps)
 
     def _length(self, _scale: float) -> None:
@@ -367,7 +366,7 @@ class Piecewise(Schedule):
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    boundaries: Sequence[int] | NDArray[Any] = field(_steps_tuple, duration=True)
+    boundaries: Sequence[int] | NDArray[Any] = field(_steps_tuple, duration="place")
     values: Sequence[float] | NDArray[Any] = field(_values_tuple)
     side: str = field(_check.choice("right", "left"), "right")
 
@@ -387,7 +386,7 @@ class Piecewise(Schedule):
         late = int(self.side == "left")
         return [0, *(boundary + late for boundary in self.boundaries)]
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return row(rows, "PIECEWISE", marks=array("q", self._marks()), data=np.array(self.values))
 
     def _length(self, scale: float) -> int:
@@ -407,7 +406,7 @@ def _points(where: str, given: Any) -> tuple[tuple[int, float], ...]:
     return tuple(points)
 
 
-_SEGMENTS: dict[str, Callable[[float, float, int], Schedule]] = {
+SEGMENTS: dict[str, Callable[[float, float, int], Schedule]] = {
     "linear": Linear,
     "cosine": Cosine,
     "exponential": Exponential,
@@ -436,7 +435,7 @@ class Interpolate(Schedule):
     """
 
     points: Sequence[Sequence[float]] | NDArray[Any] = field(_points)
-    curve: str = field(_check.choice(*_SEGMENTS), "linear")
+    curve: str = field(_check.choice(*SEGMENTS), "linear")
 
     def _validate(self) -> None:
         for at, (_, value) in enumerate(self.points):
@@ -446,15 +445,15 @@ class Interpolate(Schedule):
     def _as_sequence(self) -> compose.Sequence:
         from lrcore import compose
 
-        segment = _SEGMENTS[self.curve]
+        segment = SEGMENTS[self.curve]
         first, last = self.points[0], self.points[-1]
         parts: list[Any] = [(Constant(first[1]), first[0])]
         for (begin, init), (end, value) in zip(self.points, self.points[1:], strict=False):
             parts.append((segment(init, value, end - begin), end - begin))
         return compose.Sequence([*parts, Constant(last[1])])
 
-    def _lower(self, rows: list[Row]) -> int:
-        return self._as_sequence()._lower(rows)
+    def _lower(self, rows: Rows) -> int:
+        return rows.place_of(self._as_sequence())
 
     def _length(self, scale: float) -> int:
         return scaled(int(self.points[-1][0]), scale)
@@ -464,16 +463,17 @@ class Interpolate(Schedule):
 
 
 def _table_values(where: str, given: Any) -> NDArray[Any]:
-    values: NDArray[Any] = np.asarray(given)
-    if values.dtype.kind not in "fiu":
-        raise TypeError(f"{where}: expected real numbers, got an array of {values.dtype}")
+    values = _check.array(where, given, "fiu", "real numbers")
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{where}: expected one dimension and at least one value, got shape {values.shape}")
     kept = np.float32 if values.dtype == np.float32 else np.float64
-    owned = np.array(values, dtype=kept, order="C")
-    if not np.isfinite(owned).all():
-        at = int(np.argmin(np.isfinite(owned)))
-        _check.refuse(f"{where}[{at}]", "a finite number", float(owned[at]))
+    owned: NDArray[Any] = np.array(values, dtype=kept, order="C")
+    owned += 0.0  # -0.0 becomes 0.0
+    magnitudes = np.abs(owned, dtype=np.float64)
+    usable = (owned == 0.0) | ((magnitudes >= _check.SMALLEST) & (magnitudes <= _check.LARGEST))
+    if not usable.all():
+        at = int(np.argmin(usable))
+        _check.value(f"{where}[{at}]", float(owned[at]))
     owned.flags.writeable = False
     return owned
 
@@ -505,11 +505,15 @@ class Table(Schedule):
 
     values: Sequence[float] | NDArray[Any] = field(_table_values)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         return row(rows, "TABLE", data=np.asarray(self.values))
 
     def _length(self, scale: float) -> int:
         return scaled(len(self.values), scale)
+
+    def _rounded_durations(self, factor: float) -> Iterator[str]:
+        if not is_whole(factor):
+            yield f"Table.values from 1 update each ({factor:g}) to whole updates"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Table):

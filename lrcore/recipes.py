@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 from lrcore import _check
-from lrcore.compose import Cycle, Sequence
-from lrcore.curves import Cosine, Exponential, ExponentialDecay, InverseSqrt, Linear, Polynomial
+from lrcore._check import arguments, choice, not_negative, positive, value, whole
+from lrcore.compose import Cycle, Sequence, check_period_mult
+from lrcore.curves import SEGMENTS, Cosine, ExponentialDecay, InverseSqrt, Linear, Polynomial
 from lrcore.schedule import Schedule, rounded
 
-_whole = _check.whole(0)
-_whole_from_1 = _check.whole(1)
-_CURVES: dict[str, Callable[[float, float, int], Schedule]] = {
-    "linear": Linear,
-    "cosine": Cosine,
-    "exponential": Exponential,
-}
+_updates = whole(1)
+_updates_or_0 = whole(0)
+
+
+def _updates_or_none(where: str, given: Any) -> int | None:
+    return None if given is None else int(_updates(where, given))
 
 
 def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
@@ -26,7 +26,7 @@ def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
 
 
 def _to(curve: str, init_value: float, end_value: float, steps: int) -> tuple[Schedule, int]:
-    return _CURVES[curve](init_value, end_value, max(steps, 1)), steps
+    return SEGMENTS[curve](init_value, end_value, max(steps, 1)), steps
 
 
 def _gap(high: float, low: float) -> float:
@@ -41,6 +41,7 @@ def _gap(high: float, low: float) -> float:
     return gap
 
 
+@arguments(init_value=value, drop=positive, every=_updates)
 def step_decay(init_value: float, drop: float, every: int) -> Schedule:
     """A drop by a factor every so many updates.
 
@@ -60,9 +61,10 @@ def step_decay(init_value: float, drop: float, every: int) -> Schedule:
         >>> step_decay(1.0, 0.5, 2).table(5).tolist()
         [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    return ExponentialDecay(init_value, drop, _whole_from_1("step_decay.every", every)).staircase(every)
+    return ExponentialDecay(init_value, drop, every).staircase(every)
 
 
+@arguments(init_value=value, end_value=value, period=_updates, power=positive)
 def cyclic_polynomial(init_value: float, end_value: float, period: int, power: float) -> Schedule:
     """A polynomial decay that starts again every `period` updates.
 
@@ -86,6 +88,13 @@ def cyclic_polynomial(init_value: float, end_value: float, period: int, power: f
     return Cycle(Polynomial(init_value, end_value, period, power), period)
 
 
+@arguments(
+    init_value=value,
+    end_value=value,
+    period=_updates,
+    period_mult=check_period_mult,
+    value_mult=positive,
+)
 def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 1, value_mult: float = 1.0) -> Schedule:
     """Cosine annealing with warm restarts.
 
@@ -120,6 +129,7 @@ def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 
     return Cycle(Cosine(_gap(init_value, end_value), 0.0, period), period, period_mult, value_mult) + end_value
 
 
+@arguments(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_updates, init_value=value)
 def warmup_cosine(
     peak_value: float, end_value: float, warmup_steps: int, steps: int, init_value: float = 0.0
 ) -> Schedule:
@@ -142,8 +152,7 @@ def warmup_cosine(
         >>> warmup_cosine(1.0, 0.0, 2, 4).table(6).tolist()
         [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
     """
-    steps = _whole_from_1("warmup_cosine.steps", steps)
-    warmup_steps = _check.whole(0, steps, "updates within the run")("warmup_cosine.warmup_steps", warmup_steps)
+    whole(0, steps, "updates within the run")("warmup_cosine.warmup_steps", warmup_steps)
     return _in_order(
         [
             _to("linear", init_value, peak_value, warmup_steps),
@@ -152,6 +161,14 @@ def warmup_cosine(
     )
 
 
+@arguments(
+    peak_value=value,
+    steps=_updates,
+    pct_start=not_negative,
+    div_factor=positive,
+    final_div_factor=positive,
+    curve=choice("cosine", "linear"),
+)
 def one_cycle(
     peak_value: float,
     steps: int,
@@ -189,15 +206,12 @@ def one_cycle(
         >>> schedule(0), schedule(3), schedule(10)
         (0.25, 1.0, 0.0025)
     """
-    steps = _whole_from_1("one_cycle.steps", steps)
-    share = _check.not_negative("one_cycle.pct_start", pct_start)
     most = 0.5 if three_phase else 1.0
-    if share > most:
+    if pct_start > most:
         _check.refuse("one_cycle.pct_start", f"a share of the run, at most {most}", pct_start)
-    curve = _check.choice("cosine", "linear")("one_cycle.curve", curve)
-    first = _check.value("one_cycle.peak_value", peak_value) / _check.positive("one_cycle.div_factor", div_factor)
-    last = first / _check.positive("one_cycle.final_div_factor", final_div_factor)
-    up = rounded(share * steps)
+    first = value("one_cycle.peak_value / div_factor", peak_value / div_factor)
+    last = value("one_cycle.peak_value / div_factor / final_div_factor", first / final_div_factor)
+    up = rounded(pct_start * steps)
     if not three_phase:
         return _in_order([_to(curve, first, peak_value, up), _to(curve, peak_value, last, steps - up)])
     down = min(up, steps - up)
@@ -210,6 +224,14 @@ def one_cycle(
     )
 
 
+@arguments(
+    init_value=value,
+    peak_value=value,
+    steps_up=_updates,
+    steps_down=_updates_or_none,
+    mode=choice("triangular", "triangular2", "exp_range"),
+    decay_rate=positive,
+)
 def triangular(
     init_value: float,
     peak_value: float,
@@ -243,23 +265,28 @@ def triangular(
         >>> triangular(0.5, 1.0, 1, mode="triangular2").table(5).tolist()
         [0.5, 1.0, 0.5, 0.75, 0.5]
     """
-    mode = _check.choice("triangular", "triangular2", "exp_range")("triangular.mode", mode)
-    up = _whole_from_1("triangular.steps_up", steps_up)
-    down = up if steps_down is None else _whole_from_1("triangular.steps_down", steps_down)
+    down = steps_up if steps_down is None else steps_down
     if mode == "triangular":
-        return _wave(init_value, peak_value, up, down)
-    low = _check.value("triangular.init_value", init_value)
-    height = _gap(_check.value("triangular.peak_value", peak_value), low)
+        return _wave(init_value, peak_value, steps_up, down)
+    height = _gap(peak_value, init_value)
     if mode == "triangular2":
-        return _wave(0.0, height, up, down, value_mult=0.5) + low
-    rate = _check.positive("triangular.decay_rate", decay_rate)
-    return _wave(0.0, height, up, down) * ExponentialDecay(1.0, rate) + low
+        return _wave(0.0, height, steps_up, down, value_mult=0.5) + init_value
+    return _wave(0.0, height, steps_up, down) * ExponentialDecay(1.0, decay_rate) + init_value
 
 
 def _wave(low: float, high: float, up: int, down: int, value_mult: float = 1.0) -> Schedule:
     return Cycle(Linear(low, high, up) >> Linear(high, low, down), up + down, value_mult=value_mult)
 
 
+@arguments(
+    peak_value=value,
+    warmup_steps=_updates_or_0,
+    steps=_updates,
+    decay_steps=_updates_or_0,
+    end_value=value,
+    init_value=value,
+    curve=choice(*SEGMENTS),
+)
 def wsd(
     peak_value: float,
     warmup_steps: int,
@@ -291,11 +318,10 @@ def wsd(
         >>> wsd(1.0, 2, 8, 4).table(9).tolist()
         [0.0, 0.5, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
-    steps = _whole_from_1("wsd.steps", steps)
-    warmup_steps = _check.whole(0, steps, "updates within the run")("wsd.warmup_steps", warmup_steps)
-    after_warmup = _check.whole(0, steps - warmup_steps, "updates within what the warm-up leaves of the run")
-    decay_steps = after_warmup("wsd.decay_steps", decay_steps)
-    curve = _check.choice(*_CURVES)("wsd.curve", curve)
+    whole(0, steps, "updates within the run")("wsd.warmup_steps", warmup_steps)
+    whole(0, steps - warmup_steps, "updates that the warm-up leaves of the run")("wsd.decay_steps", decay_steps)
+    if curve == "exponential" and decay_steps:
+        positive("wsd.end_value", end_value)
     return _in_order(
         [
             _to("linear", init_value, peak_value, warmup_steps),
@@ -305,6 +331,7 @@ def wsd(
     )
 
 
+@arguments(peak_value=value, warmup_steps=_updates, init_value=value)
 def inverse_sqrt(peak_value: float, warmup_steps: int, init_value: float = 0.0) -> Schedule:
     """A linear rise, then the inverse square root of the step, without an end.
 
@@ -324,10 +351,10 @@ def inverse_sqrt(peak_value: float, warmup_steps: int, init_value: float = 0.0) 
         >>> inverse_sqrt(1.0, 4).table(5).tolist(), inverse_sqrt(1.0, 4)(16)
         ([0.0, 0.25, 0.5, 0.75, 1.0], 0.5)
     """
-    warmup_steps = _whole_from_1("inverse_sqrt.warmup_steps", warmup_steps)
     return Linear(init_value, peak_value, warmup_steps) >> InverseSqrt(peak_value, warmup_steps).shift(warmup_steps)
 
 
+@arguments(model_size=whole(1, what="a model size"), warmup_steps=_updates, factor=value)
 def noam(model_size: int, warmup_steps: int, factor: float = 1.0) -> Schedule:
     """The schedule of the first Transformer.
 
@@ -350,6 +377,4 @@ def noam(model_size: int, warmup_steps: int, factor: float = 1.0) -> Schedule:
         >>> noam(4, 4).table(5).tolist()
         [0.0, 0.0625, 0.125, 0.1875, 0.25]
     """
-    width = _check.whole(1, what="a model size")("noam.model_size", model_size)
-    warmup_steps = _whole_from_1("noam.warmup_steps", warmup_steps)
-    return inverse_sqrt(_check.value("noam.factor", factor) / math.sqrt(width * warmup_steps), warmup_steps)
+    return inverse_sqrt(factor / math.sqrt(model_size * warmup_steps), warmup_steps)

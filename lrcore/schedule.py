@@ -9,15 +9,16 @@ equality, repr or pickle.
 from __future__ import annotations
 
 import math
+import numbers
 import threading
 import warnings
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator
-from dataclasses import Field, fields
+from dataclasses import Field, FrozenInstanceError, fields
 from functools import cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -67,6 +68,14 @@ class Schedule(ABC):
     # numpy leaves `array * schedule` to __rmul__, instead of multiplying by each element.
     __array_ufunc__ = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__setattr__" in cls.__dict__:  # a frozen dataclass with slots words its refusal for its own class alone
+            cls.__setattr__ = cls.__delattr__ = Schedule._refuse_change  # type: ignore[assignment]
+
+    def _refuse_change(self, name: str, *_value: object) -> NoReturn:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name}: expected no change, a schedule is a value")
+
     def __post_init__(self) -> None:
         name = type(self).__name__
         for item in _fields(type(self)):
@@ -87,7 +96,7 @@ class Schedule(ABC):
         return ()
 
     @abstractmethod
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         """Appends this node's row, after those of its children, and returns its place."""
 
     @abstractmethod
@@ -107,13 +116,17 @@ class Schedule(ABC):
         """
         return self._length(1.0)
 
+    def _rows(self) -> list[Row]:
+        """The rows of the engine, children before parents and this node last."""
+        rows = Rows()
+        rows.place_of(self)
+        return rows.listed
+
     def _compiled(self) -> Program:
         try:
             return self._program
         except AttributeError:
-            rows: list[Row] = []
-            self._lower(rows)
-            program = Program(rows)
+            program = Program(self._rows())
             object.__setattr__(self, "_program", program)
             return program
 
@@ -145,12 +158,10 @@ class Schedule(ABC):
             ):  # not compiled yet, or outside of the range: see below
                 pass
         if isinstance(step, (np.ndarray, list, tuple)) or (hasattr(step, "__array__") and not np.isscalar(step)):
-            return self._at(np.asarray(step))
+            return self._at(_check.array("step", step, "iu", "integers"))
         return self._compiled().value(_check_start("step", step))
 
     def _at(self, steps: NDArray[Any]) -> NDArray[np.float64]:
-        if steps.dtype.kind not in "iu":
-            raise TypeError(f"step: expected integers, got an array of {steps.dtype}")
         if steps.size and not (0 <= steps.min() and steps.max() <= LAST_STEP):
             raise ValueError(f"step: expected 0 <= step < 2**53, got steps from {steps.min()} to {steps.max()}")
         values = np.empty(steps.shape, np.float64)
@@ -317,10 +328,12 @@ class Schedule(ABC):
             if not item.metadata["duration"]:
                 continue
             given = getattr(self, item.name)
+            least = int(item.metadata["duration"] == "span")
             for duration in given if isinstance(given, tuple) else (given,):
                 exact = duration * factor
                 if not is_whole(exact):
-                    yield f"{type(self).__name__}.{item.name} {duration} to {rounded(exact)} ({exact:g})"
+                    kept = max(least, rounded(abs(exact))) * (1 if exact > 0 else -1)
+                    yield f"{type(self).__name__}.{item.name} {duration} to {kept} ({exact:g})"
         for child in self._children():
             yield from child._rounded_durations(factor)
 
@@ -342,7 +355,7 @@ def _fields(node: type) -> tuple[Field[Any], ...]:
 
 
 def _is_operand(other: object) -> bool:
-    return isinstance(other, (Schedule, int, float, np.number)) and not isinstance(other, bool)
+    return isinstance(other, (Schedule, numbers.Real)) and not isinstance(other, bool)
 
 
 def is_schedule(where: str, given: object) -> Schedule:
@@ -356,8 +369,25 @@ def is_schedule(where: str, given: object) -> Schedule:
     return Constant(_check.value(where, given))
 
 
+class Rows:
+    """The rows of a program that is being made. A schedule that occurs twice has one row, found by identity."""
+
+    def __init__(self) -> None:
+        self.listed: list[Row] = []
+        self._places: dict[int, int] = {}
+        self._placed: list[Schedule] = []  # keeps each alive, so that no identity is used again
+
+    def place_of(self, schedule: Schedule) -> int:
+        """The place of a schedule's row, which is made if there is none yet."""
+        place = self._places.get(id(schedule))
+        if place is None:
+            place = self._places[id(schedule)] = schedule._lower(self)
+            self._placed.append(schedule)
+        return place
+
+
 def row(
-    rows: list[Row],
+    rows: Rows,
     kind: str,
     init: float = 0.0,
     end: float = 0.0,
@@ -372,15 +402,17 @@ def row(
 ) -> int:
     """Appends a row of the engine and returns its place. What each field means for a kind stands at lr_node."""
     kids = None if children is None else array("i", children)
-    rows.append((KINDS[kind], init, end, shape, span, kids, marks, data, mirror, count))
-    return len(rows) - 1
+    rows.listed.append((KINDS[kind], init, end, shape, span, kids, marks, data, mirror, count))
+    return len(rows.listed) - 1
 
 
-# ---- Durations under a time scale: the twins of lr_rounded and lr_scaled in _program.h ----
+# ---- Durations under a time scale: the twins of lr_rounded, lr_scaled and lr_bounded_scale in _nodes.h ----
 
 
 def rounded(duration: float) -> int:
     """To the nearest, half up; what a product of a decimal misses of a half counts as a half."""
+    if duration >= 2.0**52:
+        return int(min(duration, 2.0**60))
     return math.floor(duration + 0.5 + min(duration * 2.0**-50, 0.25))
 
 
@@ -392,6 +424,11 @@ def is_whole(duration: float) -> bool:
 def scaled(duration: int, scale: float) -> int:
     """A duration, stretched."""
     return duration if scale == 1.0 else rounded(duration * scale)
+
+
+def bounded_scale(scale: float) -> float:
+    """A scale in a range in which every product of a duration and a scale is a number."""
+    return min(max(scale, 2.0**-60), 2.0**60)
 
 
 # ---- Tables ----
@@ -437,10 +474,16 @@ def _fill_by_threads(program: Program, start: int, out: NDArray[Any], threads: i
             errors.append(error)
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-    for helper in helpers:
-        helper.start()
-    work()
-    for helper in helpers:
-        helper.join()
+    try:
+        for helper in helpers:
+            helper.start()
+        work()
+    except BaseException:
+        stopped.set()
+        raise
+    finally:
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
     if errors:
         raise errors[0]

@@ -46,9 +46,7 @@ def smooth(
     weight = _check.number("smooth.beta", beta)
     if not 0.0 <= weight < 1.0:
         _check.refuse("smooth.beta", "a number in [0, 1)", beta)
-    given: NDArray[Any] = np.asarray(losses)
-    if given.dtype.kind not in "fiu":
-        raise TypeError(f"smooth.losses: expected real numbers, got an array of {given.dtype}")
+    given = _check.array("smooth.losses", losses, "fiu", "real numbers")
     if given.ndim not in (1, 2):
         raise ValueError(f"smooth.losses: expected shape (steps,) or (runs, steps), got {given.shape}")
     averages = _output(given, out)

@@ -23,10 +23,9 @@ from lrcore import _check
 from lrcore._check import END_OF_STEPS
 from lrcore._record import Record, TableError, check_same_schedule, refuse, spec_of
 from lrcore.curves import Table
-from lrcore.schedule import Schedule, rounded, row, scaled
+from lrcore.schedule import Rows, Schedule, is_whole, rounded, row, scaled
 
 if TYPE_CHECKING:
-    from lrcore._engine import Row
     from lrcore._tablefiles import Writer
 
 __all__ = ["MappedTable", "Record", "TableError", "open_table", "save_table"]
@@ -90,7 +89,7 @@ def save_table(
     suffix = _tablefiles.suffix_of(path)
     kept = schedule.table(0, start=start, dtype=dtype, threads=threads).dtype  # makes table's own checks first
     n = _check.whole(1, END_OF_STEPS - start, "a number of steps")("n", n)
-    if progress not in (None, True, False):
+    if progress is not None and not isinstance(progress, bool):
         _check.refuse("progress", "True, False or None", progress, TypeError)
     asked = Path(path)
     empty = Record(spec_of(schedule), kept.name, int(start), n, "0" * 64, _version())
@@ -260,7 +259,7 @@ class MappedTable(Table):
 
         return expression.parse(self.spec)
 
-    def _lower(self, rows: list[Row]) -> int:
+    def _lower(self, rows: Rows) -> int:
         place = row(rows, "TABLE", data=self.values)
         return row(rows, "SHIFT", span=-self.start, children=[place]) if self.start else place
 
@@ -269,8 +268,9 @@ class MappedTable(Table):
 
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         exact = self.start * factor
-        if exact != rounded(exact):
+        if not is_whole(exact):
             yield f"MappedTable.start {self.start} to {rounded(exact)} ({exact:g})"
+        yield from Table._rounded_durations(self, factor)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Table):

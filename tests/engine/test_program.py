@@ -30,9 +30,7 @@ CUT = {  # nodes that cut a range into blocks, with borders that do not fall tog
 
 
 def program_of(schedule):
-    rows = []
-    schedule._lower(rows)
-    return Program(rows)
+    return Program(schedule._rows())
 
 
 def filled(program, start, n, dtype=np.float64):
@@ -75,9 +73,7 @@ def test_every_kind_of_node_has_a_case():
     """A kind that no case lowers to would be tested by nothing."""
     used = set()
     for case in cases.CASES:
-        rows = []
-        case.schedule()._lower(rows)
-        used |= {row[0] for row in rows}
+        used |= {row[0] for row in case.schedule()._rows()}
     assert {name for name, kind in KINDS.items() if kind not in used} == set()
 
 

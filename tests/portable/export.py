@@ -59,8 +59,7 @@ def node(row, prefix: str) -> tuple[list[str], str]:
 
 def program(table: Golden, prefix: str) -> Iterator[str]:
     """The arrays of a compiled schedule and its nodes."""
-    rows = []
-    table.schedule._lower(rows)
+    rows = table.schedule._rows()
     nodes = []
     for place, row in enumerate(rows):
         arrays, initialiser = node(row, f"{prefix}_{place}")

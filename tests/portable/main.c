@@ -63,7 +63,9 @@ static void check_smooth(void)
     sha256 hash;
     for (uint32_t i = 0; i < SMOOTH_LENGTH; i++)
         losses[i] = (double)(i * 2654435761u) / 0x1p32;
-    lr_smooth(losses, SMOOTH_LENGTH, SMOOTH_BETA, 1, averages);
+    lr_smoother smoother = lr_smoother_of(SMOOTH_BETA);
+    lr_smooth_part(&smoother, losses, 0, SMOOTH_LENGTH, averages);
+    lr_correct_bias(SMOOTH_BETA, 0, SMOOTH_LENGTH, averages);
     sha256_start(&hash);
     sha256_add(&hash, averages, sizeof averages);
     sha256_finish(&hash, line);
