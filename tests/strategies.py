@@ -111,7 +111,21 @@ def composites(inner):
         clips(inner),
         st.builds(lr.Staircase, inner, durations),
         st.builds(lr.Shift, inner, st.integers(-50, 50)),
+        st.builds(lr.Stretch, inner, st.sampled_from([0.25, 0.5, 1.5, 2.0, 3.0])),
     )
+
+
+def growing(depth=3):
+    """Schedules that would overflow, nested with what makes infinities into something worse."""
+    grown = st.one_of(
+        st.builds(lr.ExponentialDecay, st.sampled_from([1e-100, 0.1, 1e100, -1.0, 0.0]), st.floats(1.01, 1e100)),
+        st.builds(lr.Cycle, curves, st.integers(1, 9), value_mult=st.floats(1.01, 1e100)),
+        st.just(lr.Constant(1e100)),
+        st.just(lr.Constant(0.0)),
+    )
+    for _ in range(depth):
+        grown = st.one_of(grown, composites(grown))
+    return grown
 
 
 def schedules(depth=3):

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 import lrcore as lr
 from cases import CASES
 from oracles import as_written, oracle, restart_step, round_half_up, tolerance
-from strategies import curves, durations, factors, finite_schedules, inner_steps, rates_or_nothing, schedules, steps
+from strategies import (
+    curves,
+    durations,
+    factors,
+    finite_schedules,
+    growing,
+    inner_steps,
+    rates_or_nothing,
+    schedules,
+    steps,
+)
 
 LARGEST_STEP = 2**53 - 1
 
@@ -438,3 +448,12 @@ def test_numbers_are_what_they_are_however_written():
     assert lr.Linear(1, 0, 10) == expected
     assert lr.Linear(np.float64(1.0), np.float32(0.0), np.int64(10)) == expected
     assert repr(lr.Linear(np.float64(1.0), 0, np.int32(10))) == repr(expected)
+
+
+@laws
+@given(growing(), st.lists(st.integers(0, 2**53 - 1), min_size=1, max_size=20))
+def test_values_are_finite(schedule, at):
+    """What grows without an end stays at 1e300, and so do its sums and products: never infinite, never NaN."""
+    values = schedule(np.array(at))
+    assert (np.abs(values) <= 1e300).all()
+    assert [schedule(step) for step in at] == values.tolist()
