@@ -323,7 +323,7 @@ def open_table(path: str | PathLike[str], schedule: Schedule | None = None, veri
         >>> from lrcore import Linear
         >>> folder = tempfile.TemporaryDirectory()
         >>> linear = Linear(1.0, 0.0, 100)
-        >>> linear.save_table(f"{folder.name}/late.safetensors", 50, start=40)
+        >>> record = linear.save_table(f"{folder.name}/late.safetensors", 50, start=40)
         >>> table = open_table(f"{folder.name}/late.safetensors", schedule=linear)
         >>> table(60), table.start, table.length
         (0.4, 40, 90)

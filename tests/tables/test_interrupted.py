@@ -114,7 +114,8 @@ def can_mount(folder):
     return subprocess.run([*IN_A_SMALL_DISK, folder, "true"], capture_output=True, check=False).returncode == 0
 
 
-def test_a_disk_that_fills_up_in_the_midst(tmp_path, suffix, python):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_disk_that_fills_up_in_the_midst(tmp_path, suffix, python, threads):
     """There is room when the write begins; then somebody else takes it."""
     if not can_mount(tmp_path):
         pytest.skip("no right to mount a file system")
@@ -135,7 +136,7 @@ def test_a_disk_that_fills_up_in_the_midst(tmp_path, suffix, python):
         before = set(os.listdir("."))
         sys.addaudithook(somebody_else)
         try:
-            save_table(schedule, path, 100_000)
+            save_table(schedule, path, 100_000, threads=int(sys.argv[2]))
         except OSError as error:
             assert error.errno == errno.ENOSPC, error
             print(error)
@@ -146,6 +147,7 @@ def test_a_disk_that_fills_up_in_the_midst(tmp_path, suffix, python):
         assert open_table(path, schedule=schedule).record.length == 100_000
         """,
         f"table{suffix}",
+        threads,
         prefix=(*IN_A_SMALL_DISK, tmp_path),
     )
     output, errors = process.communicate(timeout=60)
