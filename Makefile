@@ -48,7 +48,7 @@ sanitize: $(VENV)/.lrcore $(VENV)/.test  ## the engine's tests under AddressSani
 	LRCORE_SANITIZE=1 $(PIP) install --no-index --no-build-isolation --no-deps --target $(SANITIZED) .
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=4 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	PYTHONPATH=$(SANITIZED) $(BIN)/pytest --capture=sys tests/engine
+	PYTHONPATH=$(SANITIZED) $(BIN)/pytest --capture=sys tests/engine tests/test_golden.py tests/test_curves.py
 
 portable:  ## the same bits on another architecture, by cross-compiling and emulating
 	bash tests/portable/run

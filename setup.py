@@ -23,7 +23,8 @@ NO_FMV = SANITIZE or bool(MARCH) or os.environ.get("LRCORE_NO_FMV") == "1"
 # kernel reads errno or the floating-point flags); -g0 undoes the -g of many interpreters' CFLAGS.
 UNIX_FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-g0"]
 MSVC_FLAGS = ["/O2", "/fp:precise"]
-SANITIZE_FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# float-cast-overflow is not part of undefined, and is what a conversion of a step to int64 can do wrong.
+SANITIZE_FLAGS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 
 
 def variant() -> str:

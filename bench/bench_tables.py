@@ -28,11 +28,13 @@ Row = dict[str, object]
 SCHEDULE = lr.warmup_cosine(0.1, 0.0, STEPS // 20, STEPS)
 
 PEAK = """
-import resource, sys
+import sys
+from pathlib import Path
 import lrcore as lr
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak():  # not ru_maxrss, which a process inherits from the one that started it
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 schedule, path, steps, threads = lr.Cosine(0.1, 0.0, 10**9), sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 schedule.save_table(path, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -175,8 +176,9 @@ def _unaliased(rate: float | torch.Tensor) -> float | torch.Tensor:
     return rate.clone() if isinstance(rate, torch.Tensor) else rate
 
 
+@lru_cache(maxsize=64)
 def _spec(schedule: Schedule) -> str:
-    """The schedule's repr; of a long one, such as a table of many values, its begin and a fingerprint."""
+    """The schedule's repr, made once for all checkpoints; of a long one its begin and a fingerprint."""
     text = repr(schedule)
     if len(text) <= LONGEST_SPEC:
         return text

@@ -167,7 +167,11 @@ class _Reader:
     def call(self, node: ast.Call) -> Any:
         name, call = self.callee(node.func)
         given = [self.value(item) for item in node.args]
-        named = {keyword.arg or "**": self.value(keyword.value) for keyword in node.keywords}
+        named: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if keyword.arg in named:
+                raise _unlike(keyword.value, f"{keyword.arg} once")
+            named[keyword.arg or "**"] = self.value(keyword.value)
         _check_arguments(node, name, call, given, named)
         return _called(node, call, given, named)
 

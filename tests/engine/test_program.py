@@ -216,3 +216,39 @@ def test_build_info_names_the_clone():
     info = lr.build_info()
     assert set(info) == {"compiler", "clones", "active"}
     assert info["active"] in ({"x86-64-v4", "x86-64-v3", "default"} if info["clones"] else {"none"})
+
+
+@pytest.mark.skipif(not (STATM.exists() and hasattr(signal, "setitimer")), reason="needs /proc and interval timers")
+def test_interrupted_evaluations_leak_nothing():
+    """Scratch is freed on the way out of an exception too: here one that a signal handler raises, many times."""
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_):
+        raise StoppedError
+
+    schedule = CUT["product"]
+    for factor in range(25):
+        schedule = schedule.shift(factor + 1).clip(0.0, 1.0)  # deep, so that a call takes a megabyte of scratch
+    program, out = program_of(schedule), np.empty(1 << 19)
+
+    def is_interrupted():
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0004)
+            program.fill(0, out)
+        except StoppedError:
+            return True
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+        return False
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        first = sum(is_interrupted() for _ in range(20))
+        resident = resident_bytes()
+        more = sum(is_interrupted() for _ in range(100))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert first + more > 60
+    assert resident_bytes() - resident < 8_000_000
