@@ -76,7 +76,9 @@ def whole(least: int, most: int = END_OF_STEPS - 1, what: str = "a whole number 
 
     def check(where: str, given: object) -> int:
         allowed = f"{what}, an int >= {least}"
-        if isinstance(given, bool) or not hasattr(given, "__index__"):
+        if isinstance(given, (bool, np.bool_)) or not hasattr(
+            given, "__index__"
+        ):  # numpy < 2.3 makes an int of its bool
             refuse(where, allowed, given, TypeError)
         try:
             checked = index(given)  # an array of many values has __index__ and raises

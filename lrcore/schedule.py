@@ -302,8 +302,8 @@ class Schedule(ABC):
         from lrcore.compose import Stretch
 
         stretched = Stretch(self, factor)
-        rounded = [text for text in self._rounded_durations(stretched.factor) if text]
-        if rounded:
+        rounded = list(self._rounded_durations(stretched.factor))
+        if rounded and stretched.factor != 1.0:
             warnings.warn(f"stretch({factor}) rounds {', '.join(rounded)}", RoundingWarning, stacklevel=2)
         return stretched
 
