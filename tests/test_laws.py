@@ -457,3 +457,21 @@ def test_values_are_finite(schedule, at):
     values = schedule(np.array(at))
     assert (np.abs(values) <= 1e300).all()
     assert [schedule(step) for step in at] == values.tolist()
+
+
+@laws
+@given(rates_or_nothing, rates_or_nothing)
+def test_a_peak_above_a_floor_is_exact_to_an_ulp(one, other):
+    """The floor is added to a falling cycle, and the first peak is still the number that was given."""
+    low, high = sorted((one, other))
+    for peak in (lr.sgdr(high, low, 10, value_mult=0.5)(0), lr.triangular(low, high, 5, mode="triangular2")(5)):
+        assert abs(peak - high) <= np.spacing(high)
+
+
+def test_ordinary_peaks_above_a_floor_are_exact():
+    for high, low in ((0.1, 1e-5), (0.1, 0.001), (3e-4, 3e-5), (1.0, 0.1), (0.05, 1e-6)):
+        assert lr.sgdr(high, low, 10, value_mult=0.5)(0) == high
+
+
+def test_a_floor_far_above_the_peak_is_no_endless_search():
+    assert lr.sgdr(1.0, 1e30, 10, value_mult=0.5)(0) == 0.0

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import torch
-from lrcore.bindings.keras import Schedule
-from lrcore.bindings.torch import Scheduler
 
 from cases import CASES
+from lrcore.bindings.keras import Schedule
+from lrcore.bindings.torch import Scheduler
 
 UPDATES = 200
 

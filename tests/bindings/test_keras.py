@@ -6,13 +6,13 @@ import pickle
 import re
 
 import keras
-import lrcore.bindings.keras
 import numpy as np
 import pytest
-from lrcore.bindings.keras import Schedule
 
 import lrcore as lr
+import lrcore.bindings.keras
 from cases import CASES
+from lrcore.bindings.keras import Schedule
 from lrcore.tables import open_table
 
 # Keras reads torch's tensors into numpy 2 in a way that numpy warns of.

@@ -6,13 +6,13 @@ import io
 import pickle
 import re
 
-import lrcore.bindings.torch
 import pytest
 import torch
-from lrcore.bindings.torch import Scheduler
 from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, SequentialLR
 
 import lrcore as lr
+import lrcore.bindings.torch
+from lrcore.bindings.torch import Scheduler
 
 SCHEDULE = lr.sgdr(0.5, 0.01, period=4, period_mult=2).warmup(3)
 UPDATES = 20

@@ -9,8 +9,8 @@ import sys
 
 import keras
 import numpy as np
-from lrcore.bindings.keras import Schedule
 
+from lrcore.bindings.keras import Schedule
 from lrcore.expression import parse
 
 
