@@ -212,8 +212,17 @@ class Schedule(ABC):
             _fill_by_threads(self._compiled(), start, values, threads)
         return values
 
-    def save_table(self, path: str | PathLike[str], n: int, **options: Any) -> Record:
-        """Writes the first n values to a file; `lrcore.tables.save_table` says which, and what the options are.
+    def save_table(
+        self,
+        path: str | PathLike[str],
+        n: int,
+        *,
+        start: int = 0,
+        dtype: DTypeLike = "float64",
+        threads: int = 1,
+        progress: bool | None = None,
+    ) -> Record:
+        """Writes the values of the steps start, ..., start + n - 1 to a file: see `lrcore.tables.save_table`.
 
         Example:
             >>> import tempfile
@@ -225,7 +234,7 @@ class Schedule(ABC):
         """
         from lrcore import tables
 
-        return tables.save_table(self, path, n, **options)
+        return tables.save_table(self, path, n, start=start, dtype=dtype, threads=threads, progress=progress)
 
     # ---- Composition ----
 
