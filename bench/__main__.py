@@ -94,7 +94,7 @@ def _circumstances() -> dict[str, Any]:
             "processor": _processor(),
             "architecture": platform.machine(),
             "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.release()}",
+            "system": platform.system(),
         },
         "python": platform.python_version(),
         "libraries": {library: _version(library) for library in LIBRARIES},
