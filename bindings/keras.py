@@ -15,6 +15,7 @@ from lrcore.expression import parse
 from lrcore.schedule import is_schedule
 
 TRACING_BACKENDS = ("jax", "tensorflow")
+LARGEST = float(np.finfo(np.float32).max)
 LONGEST_TABLE = 1_000_000  # values: 4 MB within the traced step; ten times that takes seconds to trace
 
 
@@ -69,7 +70,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             values = self._table()
             return ops.take(values, ops.minimum(step, len(values) - 1))
         value = self.schedule(step if dtype is None else int(step))
-        return ops.convert_to_tensor(np.float32(value), dtype="float32")
+        return ops.convert_to_tensor(np.float32(np.clip(value, -LARGEST, LARGEST)), dtype="float32")
 
     def _table(self) -> NDArray[np.float32]:
         if self._values is None:

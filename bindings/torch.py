@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -73,6 +72,7 @@ class Scheduler(LRScheduler):
         if not isinstance(optimizer, Optimizer):
             _check.refuse("Scheduler.optimizer", "a torch.optim.Optimizer", optimizer, TypeError)
         self.schedule = is_schedule("Scheduler.schedule", schedule)
+        self._spec: str | None = None  # made once, for all checkpoints
         last_epoch = _updates_done("Scheduler.last_epoch", last_epoch)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", _unaliased(group["lr"]))
@@ -117,7 +117,7 @@ class Scheduler(LRScheduler):
             "_last_lr": [float(rate) for rate in self._last_lr],
             # Another scheduler may be in charge of them, as in another part of a SequentialLR.
             "group_lrs": [float(group["lr"]) for group in self.optimizer.param_groups],
-            "schedule": _spec(self.schedule),
+            "schedule": self._own_spec(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -130,7 +130,8 @@ class Scheduler(LRScheduler):
             state_dict: what `state_dict()` gave.
 
         Raises:
-            ValueError: a state of another schedule or of another kind of scheduler; nothing has changed then.
+            TypeError, ValueError: a state of another schedule, of another kind of scheduler, or with values that no
+                state has; nothing has changed then.
 
         Example:
             >>> import torch
@@ -147,19 +148,28 @@ class Scheduler(LRScheduler):
             ValueError: Scheduler.load_state_dict: expected a state of Linear(init_value=0.5, end_value=0.0,
             steps=8), got one of Linear(init_value=0.5, end_value=0.0, steps=4)
         """
+        if not isinstance(state_dict, dict):
+            _check.refuse("Scheduler.load_state_dict", "a dict", state_dict, TypeError)
         missing = [name for name in STATE if name not in state_dict]
         if missing:
             raise ValueError(
                 "Scheduler.load_state_dict: expected a state of lrcore.bindings.torch.Scheduler, "
                 f"got one without {', '.join(missing)}"
             )
-        ours, given = _spec(self.schedule), state_dict["schedule"]
+        ours, given = self._own_spec(), state_dict["schedule"]
         if given != ours:
             raise ValueError(f"Scheduler.load_state_dict: expected a state of {ours}, got one of {given}")
-        self.last_epoch = state_dict["last_epoch"]
+        last_epoch = _updates_done("Scheduler.load_state_dict['last_epoch']", state_dict["last_epoch"])
+        last_lr, group_lrs = _rates(state_dict, "_last_lr"), _rates(state_dict, "group_lrs")
+        self.last_epoch = last_epoch
         self._step_count = state_dict["_step_count"]
-        self._last_lr = list(state_dict["_last_lr"])
-        self._put_back(state_dict["group_lrs"])
+        self._last_lr = list(last_lr)
+        self._put_back(group_lrs)
+
+    def _own_spec(self) -> str:
+        if self._spec is None:
+            self._spec = _spec(self.schedule)
+        return self._spec
 
     def _put_back(self, rates: list[float]) -> None:
         groups = self.optimizer.param_groups
@@ -176,9 +186,15 @@ def _unaliased(rate: float | torch.Tensor) -> float | torch.Tensor:
     return rate.clone() if isinstance(rate, torch.Tensor) else rate
 
 
-@lru_cache(maxsize=64)
+def _rates(state_dict: dict[str, Any], name: str) -> list[float]:
+    where = f"Scheduler.load_state_dict[{name!r}]"
+    return [
+        _check.number(f"{where}[{at}]", rate) for at, rate in enumerate(_check.items(where, state_dict[name], "rates"))
+    ]
+
+
 def _spec(schedule: Schedule) -> str:
-    """The schedule's repr, made once for all checkpoints; of a long one its begin and a fingerprint."""
+    """The schedule's repr, of a long one its begin and a fingerprint."""
     text = repr(schedule)
     if len(text) <= LONGEST_SPEC:
         return text

@@ -107,6 +107,13 @@ def choice(*options: str) -> Check:
     return check
 
 
+def flag(where: str, given: object) -> bool:
+    """True or False, and nothing that only counts as one of them."""
+    if not isinstance(given, bool):
+        refuse(where, "True or False", given, TypeError)
+    return given
+
+
 def did_you_mean(given: str, options: Iterable[str]) -> str:
     from difflib import get_close_matches  # only on the way to an error
 

@@ -211,7 +211,7 @@ LR_EACH(lr_slow_exponential_each, lr_with_ends(&c, x, lr_slow_exponential_at(&c,
 LR_EACH(lr_inverse_time_each, lr_inverse_time_at(&c, x))
 LR_EACH(lr_inverse_sqrt_each, lr_inverse_sqrt_at(&c, x))
 
-/* Loops of the walk in _program.h, cloned like the curves. */
+/* Loops of the walks in _fill.h and _take.h, cloned like the curves. */
 
 LR_CLONES static void lr_put(double value, int64_t n, double *LR_RESTRICT out)
 {
@@ -257,7 +257,7 @@ LR_CLONES static void lr_to_double_all(const int64_t *LR_RESTRICT steps, int64_t
 LR_CLONES static void lr_to_float_all(const double *LR_RESTRICT in, int64_t n, float *LR_RESTRICT out)
 {
     for (int64_t i = 0; i < n; i++)
-        out[i] = (float)in[i];
+        out[i] = (float)lr_clamp(in[i], -0x1.fffffep127, 0x1.fffffep127); /* the largest float32 */
 }
 
 LR_CLONES static void lr_from_float_all(const float *LR_RESTRICT in, int64_t n, double *LR_RESTRICT out)

@@ -136,7 +136,8 @@ def warmed_up(schedule: Schedule, steps: Any, init_value: Any) -> Schedule:
     """A linear rise from init_value to the schedule's first value, then the schedule."""
     steps = _part_steps("warmup.steps", steps)
     init_value = _check.value("warmup.init_value", init_value)
-    return Linear(init_value, schedule(0), steps) >> schedule if steps else schedule
+    first = _check.value("warmup: the schedule's first value", schedule(0))
+    return Linear(init_value, first, steps) >> schedule if steps else schedule
 
 
 def check_period_mult(where: str, given: Any) -> int | float:
@@ -149,12 +150,6 @@ def check_period_mult(where: str, given: Any) -> int | float:
 
 def _count(where: str, given: Any) -> int | None:
     return None if given is None else int(_check.whole(1, what="a whole number of cycles")(where, given))
-
-
-def _flag(where: str, given: Any) -> bool:
-    if not isinstance(given, bool):
-        _check.refuse(where, "True or False", given, TypeError)
-    return given
 
 
 @lru_cache(maxsize=64)
@@ -214,7 +209,7 @@ class Cycle(Schedule):
     period: int = field(_duration, duration="span")
     period_mult: int | float = field(check_period_mult, 1)
     value_mult: float = field(_check.positive, 1.0)
-    mirror: bool = field(_flag, False)
+    mirror: bool = field(_check.flag, False)
     count: int | None = field(_count, None)
 
     def _validate(self) -> None:
@@ -472,6 +467,7 @@ class Staircase(_Changed):
         inner = self.schedule._length(scale)
         if inner is None or scale == 1.0:
             return inner if inner is None else -(-inner // self.every) * self.every
+        inner = min(inner, 2**60)  # beyond, `rounded` stands still
         stair = max(self.every * scale, 1.0)
         number = max(0, math.floor(inner / stair) - 1)
         while rounded(number * stair) < inner:

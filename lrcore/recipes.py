@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lrcore import _check
-from lrcore._check import arguments, choice, not_negative, positive, value, whole
+from lrcore._check import arguments, choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Cycle, Sequence, check_period_mult
 from lrcore.curves import SEGMENTS, Cosine, ExponentialDecay, InverseSqrt, Linear, Polynomial
 from lrcore.schedule import Schedule, rounded
@@ -33,7 +33,7 @@ def _gap(high: float, low: float) -> float:
     """A number whose sum with `low` rounds to `high` itself: high - low, or a neighbour of it.
 
     It makes a peak exact that is a cycle above a floor, for 39 pairs in 40: of the others, with an odd last bit of
-    `high`, no number has that sum, and the peak is one ulp off.
+    `high`, no number has that sum, and the peak is an ulp off (of the floor, where that is the larger one).
     """
     gap = high - low
     neighbours = (gap, math.nextafter(gap, math.inf), math.nextafter(gap, -math.inf))
@@ -121,11 +121,8 @@ def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 
     """
     if value_mult == 1.0:
         return Cycle(Cosine(init_value, end_value, period), period, period_mult)
-    init_value, end_value = (
-        _check.value("sgdr.init_value", init_value),
-        _check.value("sgdr.end_value", end_value),
-    )
-    return Cycle(Cosine(_gap(init_value, end_value), 0.0, period), period, period_mult, value_mult) + end_value
+    height = value("sgdr.init_value - end_value", _gap(init_value, end_value))
+    return Cycle(Cosine(height, 0.0, period), period, period_mult, value_mult) + end_value
 
 
 @arguments(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_updates, init_value=value)
@@ -167,6 +164,7 @@ def warmup_cosine(
     div_factor=positive,
     final_div_factor=positive,
     curve=choice("cosine", "linear"),
+    three_phase=flag,
 )
 def one_cycle(
     peak_value: float,
@@ -267,7 +265,7 @@ def triangular(
     down = steps_up if steps_down is None else steps_down
     if mode == "triangular":
         return _wave(init_value, peak_value, steps_up, down)
-    height = _gap(peak_value, init_value)
+    height = value("triangular.peak_value - init_value", _gap(peak_value, init_value))
     if mode == "triangular2":
         return _wave(0.0, height, steps_up, down, value_mult=0.5) + init_value
     return _wave(0.0, height, steps_up, down) * ExponentialDecay(1.0, decay_rate) + init_value
@@ -320,6 +318,7 @@ def wsd(
     whole(0, steps, "updates within the run")("wsd.warmup_steps", warmup_steps)
     whole(0, steps - warmup_steps, "updates that the warm-up leaves of the run")("wsd.decay_steps", decay_steps)
     if curve == "exponential" and decay_steps:
+        positive("wsd.peak_value", peak_value)
         positive("wsd.end_value", end_value)
     return _in_order(
         [
@@ -376,4 +375,5 @@ def noam(model_size: int, warmup_steps: int, factor: float = 1.0) -> Schedule:
         >>> noam(4, 4).table(5).tolist()
         [0.0, 0.0625, 0.125, 0.1875, 0.25]
     """
-    return inverse_sqrt(factor / math.sqrt(model_size * warmup_steps), warmup_steps)
+    peak_value = value("noam.factor / sqrt(model_size * warmup_steps)", factor / math.sqrt(model_size * warmup_steps))
+    return inverse_sqrt(peak_value, warmup_steps)

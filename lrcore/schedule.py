@@ -101,7 +101,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def _length(self, scale: float, /) -> int | None:
-        """`length`, with every duration multiplied by `scale` and rounded as in _program.h."""
+        """`length`, with every duration multiplied by `scale` and rounded as in _nodes.h."""
 
     # ---- Evaluation ----
 

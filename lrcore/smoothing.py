@@ -17,7 +17,7 @@ def smooth(
     """Exponential moving average of a loss curve, or of many.
 
     `average_i = beta * average_{i-1} + (1 - beta) * losses_i`, from 0; with `bias_correction` each is divided
-    by `1 - beta**(i+1)`, so that the first average is the first loss.
+    by `1 - beta**(i+1)`, so that the first average is the first loss, up to rounding.
 
     Args:
         losses: shape (steps,), or (runs, steps): each run by itself. Real numbers; from a NaN on, its run is
@@ -49,10 +49,11 @@ def smooth(
     given = _check.array("smooth.losses", losses, "fiu", "real numbers")
     if given.ndim not in (1, 2):
         raise ValueError(f"smooth.losses: expected shape (steps,) or (runs, steps), got {given.shape}")
+    corrected = _check.flag("smooth.bias_correction", bias_correction)
     averages = _output(given, out)
     if given.size:
         rows = np.ascontiguousarray(given, np.float64).reshape(-1, given.shape[-1])
-        smooth_rows(rows, weight, bool(bias_correction), averages.reshape(rows.shape))
+        smooth_rows(rows, weight, corrected, averages.reshape(rows.shape))
     return averages
 
 

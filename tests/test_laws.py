@@ -475,3 +475,12 @@ def test_ordinary_peaks_above_a_floor_are_exact():
 
 def test_a_floor_far_above_the_peak_is_no_endless_search():
     assert lr.sgdr(1.0, 1e30, 10, value_mult=0.5)(0) == 0.0
+
+
+def test_a_length_beyond_all_steps_is_found():
+    stairs = lr.Staircase(lr.Linear(0.0, 1.0, 2**52) >> lr.Linear(0.0, 1.0, 1000), 5)
+    assert lr.Stretch(stairs, 1e9).length >= 2**59
+
+
+def test_float32_is_finite_too():
+    assert lr.Constant(1e100).table(2, dtype="float32").tolist() == [float(np.finfo(np.float32).max)] * 2

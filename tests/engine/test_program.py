@@ -15,7 +15,7 @@ import cases
 import lrcore as lr
 from lrcore._engine import KINDS, Program
 
-TILE, BLOCK = 8192, 512  # of _program.h: where a walk is cut
+TILE, BLOCK = 8192, 512  # of _nodes.h: where a walk is cut
 
 SLOW = lr.Polynomial(0.1, 0.001, 2**40, 0.9)  # the slowest curve: several ns a value
 CUT = {  # nodes that cut a range into blocks, with borders that do not fall together
