@@ -9,8 +9,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from lrcore import Schedule as Rates
-from lrcore import _check
+from lrcore import Schedule as Rates, _check
 from lrcore.expression import parse
 from lrcore.schedule import is_schedule
 

@@ -4,81 +4,78 @@
 >>> schedule = warmup_cosine(peak_value=0.1, end_value=0.0, warmup_steps=100, steps=1000)
 >>> schedule(0), schedule(50), schedule(100), schedule(1000)
 (0.0, 0.05, 0.1, 0.0)
+
+A name is imported from its module when it is first used, so `lrcore --help` need not wait for numpy. The same names
+stand in __init__.pyi, for editors and type checkers.
 """
 
-try:
-    from lrcore._engine import build_info
-except ModuleNotFoundError as error:
-    if error.name != "lrcore._engine":
-        raise
-    raise ImportError("lrcore's native core is not built here: run `pip install -e .` in the repository") from error
-
-from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum
-from lrcore.curves import (
-    Constant,
-    Cosine,
-    Exponential,
-    ExponentialDecay,
-    Interpolate,
-    InverseSqrt,
-    InverseTimeDecay,
-    Linear,
-    NaturalExpDecay,
-    Piecewise,
-    Polynomial,
-    Table,
-)
-from lrcore.recipes import (
-    cyclic_polynomial,
-    inverse_sqrt,
-    noam,
-    one_cycle,
-    sgdr,
-    step_decay,
-    triangular,
-    warmup_cosine,
-    wsd,
-)
-from lrcore.schedule import RoundingWarning, Schedule
-from lrcore.smoothing import smooth
-from lrcore.tables import open_table
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Clip",
-    "Constant",
-    "Cosine",
-    "Cycle",
-    "Exponential",
-    "ExponentialDecay",
-    "Interpolate",
-    "InverseSqrt",
-    "InverseTimeDecay",
-    "Linear",
-    "NaturalExpDecay",
-    "Piecewise",
-    "Polynomial",
-    "Product",
-    "RoundingWarning",
-    "Scale",
-    "Schedule",
-    "Sequence",
-    "Shift",
-    "Staircase",
-    "Stretch",
-    "Sum",
-    "Table",
-    "build_info",
-    "cyclic_polynomial",
-    "inverse_sqrt",
-    "noam",
-    "one_cycle",
-    "open_table",
-    "sgdr",
-    "smooth",
-    "step_decay",
-    "triangular",
-    "warmup_cosine",
-    "wsd",
-]
+_HOMES = {
+    "_engine": ("build_info",),
+    "compose": (
+        "Clip",
+        "Cycle",
+        "Product",
+        "Scale",
+        "Sequence",
+        "Shift",
+        "Staircase",
+        "Stretch",
+        "Sum",
+    ),
+    "curves": (
+        "Constant",
+        "Cosine",
+        "Exponential",
+        "ExponentialDecay",
+        "Interpolate",
+        "InverseSqrt",
+        "InverseTimeDecay",
+        "Linear",
+        "NaturalExpDecay",
+        "Piecewise",
+        "Polynomial",
+        "Table",
+    ),
+    "recipes": (
+        "cyclic_polynomial",
+        "inverse_sqrt",
+        "noam",
+        "one_cycle",
+        "sgdr",
+        "step_decay",
+        "triangular",
+        "warmup_cosine",
+        "wsd",
+    ),
+    "schedule": (
+        "RoundingWarning",
+        "Schedule",
+    ),
+    "smoothing": ("smooth",),
+    "tables": ("open_table",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'lrcore' has no attribute {name!r}")
+    try:
+        found = getattr(import_module(f"lrcore.{_HOME_OF[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "lrcore._engine":
+            raise
+        raise ImportError("lrcore's native core is not built here: run `pip install -e .` in the repository") from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from bench import __main__ as runner
-from bench import bench_calls, bench_fill, bench_memory, bench_smooth, bench_take
+from bench import __main__ as runner, bench_calls, bench_fill, bench_memory, bench_smooth, bench_take
 from bench._measure import check
 
 LINES = [line for module in (bench_fill, bench_take, bench_calls, bench_smooth) for line in module.lines(quick=True)]

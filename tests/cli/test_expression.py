@@ -4,8 +4,7 @@ import inspect
 import operator
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from cases import CASES

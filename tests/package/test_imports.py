@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+import lrcore
+
 ROOT = Path(__file__).parents[2]
 
 # A module imports only from lower ranks. A new module is one row here.
@@ -17,6 +19,7 @@ RANKS = {
     "_check": 0,
     "_engine": 0,
     "_replace": 0,
+    "__init__": 0,
     "_record": 1,
     "_tablefiles": 2,
     "schedule": 1,
@@ -27,7 +30,6 @@ RANKS = {
     "tables": 4,
     "expression": 5,
     "_articles": 5,
-    "__init__": 6,
     "_demo_training": 7,
     "_demo_pictures": 8,
     "demo": 9,
@@ -37,7 +39,7 @@ RANKS = {
 LATE = {
     "schedule": {"compose", "curves", "tables"},
     "curves": {"compose"},
-    "tables": {"__init__", "expression"},
+    "tables": {"expression"},
 }
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
@@ -177,14 +179,33 @@ def loaded_by(statement):
     return set(json.loads(done.stdout))
 
 
+EVERYTHING = "from lrcore import *"
+
+
+def test_import_lrcore_alone_loads_no_module_of_its_own():
+    """So `lrcore --help` answers before numpy would be there."""
+    assert not {name for name in loaded_by("import lrcore") if name.startswith(("lrcore.", "numpy"))}
+
+
+def test_the_stub_of_the_package_names_what_it_exports():
+    stub = ast.parse((ROOT / "lrcore/__init__.pyi").read_text())
+    stubbed = {
+        alias.name: node.module.removeprefix("lrcore.")
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert stubbed == lrcore._HOME_OF
+
+
 def test_import_lrcore_loads_no_framework():
-    loaded = loaded_by("import lrcore")
+    loaded = loaded_by(EVERYTHING)
     assert "lrcore._engine" in loaded
     assert not HEAVY & loaded
     assert "lrcore.bindings" not in loaded
 
 
 def test_import_lrcore_loads_itself_and_numpy():
-    tops = {name.split(".")[0] for name in loaded_by("import lrcore") - loaded_by("pass")}
+    tops = {name.split(".")[0] for name in loaded_by(EVERYTHING) - loaded_by("pass")}
     packages = {name for name in tops if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert packages == {"lrcore", "numpy", "cython_runtime"}

@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import safetensors
 import safetensors.numpy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import tables

@@ -1,0 +1,43 @@
+from lrcore._engine import build_info as build_info
+from lrcore.compose import (
+    Clip as Clip,
+    Cycle as Cycle,
+    Product as Product,
+    Scale as Scale,
+    Sequence as Sequence,
+    Shift as Shift,
+    Staircase as Staircase,
+    Stretch as Stretch,
+    Sum as Sum,
+)
+from lrcore.curves import (
+    Constant as Constant,
+    Cosine as Cosine,
+    Exponential as Exponential,
+    ExponentialDecay as ExponentialDecay,
+    Interpolate as Interpolate,
+    InverseSqrt as InverseSqrt,
+    InverseTimeDecay as InverseTimeDecay,
+    Linear as Linear,
+    NaturalExpDecay as NaturalExpDecay,
+    Piecewise as Piecewise,
+    Polynomial as Polynomial,
+    Table as Table,
+)
+from lrcore.recipes import (
+    cyclic_polynomial as cyclic_polynomial,
+    inverse_sqrt as inverse_sqrt,
+    noam as noam,
+    one_cycle as one_cycle,
+    sgdr as sgdr,
+    step_decay as step_decay,
+    triangular as triangular,
+    warmup_cosine as warmup_cosine,
+    wsd as wsd,
+)
+from lrcore.schedule import RoundingWarning as RoundingWarning, Schedule as Schedule
+from lrcore.smoothing import smooth as smooth
+from lrcore.tables import open_table as open_table
+
+__version__: str
+__all__: list[str]
