@@ -1,0 +1,481 @@
+"""What a schedule is made of over a range of steps: where its pieces begin, and what is known of each.
+
+(a) The walk follows the tree as the engine does, with the same rounding of durations under a time scale
+    (_nodes.h), so a corner stands exactly where the value changes its course. It evaluates next to nothing.
+(b) A leaf is monotone: the engine lets no value leave the interval of its end points. A new curve therefore
+    needs nothing here; one that bends (InverseSqrt) may say so. A combinator that is not known here counts
+    as rough, which is slow but never wrong.
+(c) Where corners are dense (short cycles over a long run, stairs of a few updates, long tables) a range is
+    left rough: whoever asks for its values scans it with the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from functools import singledispatch
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcore._check import END_OF_STEPS
+from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum, restart_steps
+from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
+from lrcore.schedule import LAST_STEP, Schedule, bounded_scale, rounded, scaled
+
+MAX_PIECES = 2048  # more of them in a range are scanned faster than they are told apart
+MAX_EFFORT = 8 * MAX_PIECES  # pieces made in all, those of ranges that turned out to be rough included
+
+# Why a piece begins. Where several say so at one step, the first of these is told.
+LABELS = ("restart", "boundary", "turn", "bend", "end", "clip", "stair", "entry", "start", "inside")
+_RANK = {label: rank for rank, label in enumerate(LABELS)}
+
+CONSTANT, SMOOTH, ROUGH = "constant", "smooth", "rough"
+
+
+class Piece(NamedTuple):
+    """Steps [begin, end), and what is known of the values there."""
+
+    begin: int
+    end: int
+    form: str  # CONSTANT, SMOOTH: one curve (or a product or sum of curves), ROUGH: anything
+    direction: int | None  # 1: rises, -1: falls, 0: constant, None: not known; its extremes are at its ends if known
+    positive: bool  # no value is below 0, as far as known
+    label: str  # why it begins: see LABELS
+
+    def moved(self, by: int) -> Piece:
+        return self._replace(begin=self.begin + by, end=self.end + by)
+
+
+class _TooManyError(Exception):
+    """A node has more pieces than it may: its range is rough."""
+
+
+class Walk:
+    """The pieces of any node over any range of its own time, within a budget of pieces."""
+
+    def __init__(self) -> None:
+        self._effort = MAX_EFFORT
+
+    def over(self, node: Schedule, scale: float, begin: int, end: int) -> list[Piece]:
+        """The pieces of [begin, end), in order, without gaps."""
+        if begin >= end:
+            return []
+        made: list[Piece] = []
+        try:
+            for piece in _pieces(node, self, scale, begin, end):
+                made.append(piece)
+                self._effort -= 1
+                if len(made) > MAX_PIECES or self._effort < 0:
+                    raise _TooManyError
+        except _TooManyError:
+            return [rough(begin, end, label=_first_label(begin))]
+        return made
+
+
+def _first_label(begin: int) -> str:
+    return "inside" if begin else "start"
+
+
+def rough(begin: int, end: int, direction: int | None = None, positive: bool = False, label: str = "inside") -> Piece:
+    """A range that is not told apart."""
+    return Piece(begin, end, ROUGH, direction, positive, label)
+
+
+def constant(begin: int, end: int, value: float, label: str) -> Piece:
+    return Piece(begin, end, CONSTANT, 0, value >= 0.0, label)
+
+
+def few(count: float) -> None:
+    """Gives a range up before its pieces are made, if there are too many."""
+    if count > MAX_PIECES:
+        raise _TooManyError
+
+
+def pieces(schedule: Schedule, n: int) -> list[Piece]:
+    """The pieces of the first n steps."""
+    return Walk().over(schedule, 1.0, 0, n)
+
+
+def label_at(schedule: Schedule, step: int) -> str:
+    """Why a piece begins at a step; "inside" if none does. Also where corners are too dense to be listed."""
+    return Walk().over(schedule, 1.0, step, step + 1)[0].label
+
+
+class Corners(NamedTuple):
+    """Where a schedule changes its course: between two corners, outside of `rough` ranges, it is one smooth curve."""
+
+    steps: NDArray[np.int64]  # sorted, each once; step 0 first
+    labels: tuple[str, ...]  # one a step: see LABELS
+    rough: tuple[tuple[int, int], ...]  # ranges [begin, end) whose corners are too dense to be listed
+
+
+def corners(schedule: Schedule, n: int) -> Corners:
+    """The steps below n at which a piece of a schedule begins.
+
+    Args:
+        schedule: any bound schedule.
+        n: steps, >= 0.
+
+    Returns:
+        `steps`, sorted, and `labels`, why a piece begins there: "start" (step 0), "boundary" (a part of a
+        Sequence, a value of a Piecewise, a point of an Interpolate, the end of what a Shift holds),
+        "restart" (a cycle), "turn" (a mirrored cycle goes back), "bend" (a curve begins to move), "end" (a
+        curve has ended and holds), "clip" (a bound takes hold, or lets go), "stair", "entry" (a value of a
+        Table). `rough` are ranges with more corners than MAX_PIECES, of which only the first is listed:
+        draw them from their values.
+    """
+    found = pieces(schedule, n)
+    return Corners(
+        np.array([piece.begin for piece in found], dtype=np.int64),
+        tuple(piece.label for piece in found),
+        tuple((piece.begin, piece.end) for piece in found if piece.form == ROUGH),
+    )
+
+
+# ---- Leaves ----
+
+
+@singledispatch
+def _pieces(node: Schedule, _walk: Walk, scale: float, begin: int, end: int) -> Iterable[Piece]:
+    """A curve goes one way for its length, and holds. Of an unknown combinator nothing is known."""
+    if node._children():
+        return [rough(begin, end, label=_first_label(begin))]
+    return _curve(node, node._length(scale), begin, end)
+
+
+def _curve(node: Schedule, length: int | None, begin: int, end: int) -> Iterator[Piece]:
+    last = LAST_STEP if node.length is None else min(node.length, LAST_STEP)
+    init_value, end_value = node(0), node(last)
+    stop = end if length is None else min(max(length, begin), end)
+    if begin < stop:
+        way = (init_value < end_value) - (init_value > end_value)
+        form = SMOOTH if way else CONSTANT
+        yield Piece(begin, stop, form, way, min(init_value, end_value) >= 0.0, _first_label(begin))
+    if stop < end:
+        label = "start" if stop == 0 else "end" if stop == length else "inside"
+        yield constant(stop, end, end_value, label)
+
+
+@_pieces.register
+def _inverse_sqrt(node: InverseSqrt, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    bend = max(1, scaled(node.steps, scale))
+    if begin < bend:
+        yield constant(begin, min(bend, end), node.init_value, _first_label(begin))
+    if bend < end:
+        way = (node.init_value < 0.0) - (node.init_value > 0.0)
+        form = SMOOTH if way else CONSTANT
+        at = max(bend, begin)
+        yield Piece(at, end, form, way, node.init_value >= 0.0, "bend" if at == bend else "inside")
+
+
+def _held(
+    begin_of: Callable[[int], int], value_of: Callable[[int], float], first: int, count: int, end: int, label: str
+) -> Iterator[Piece]:
+    """Values that hold from their own begin to that of the next; value `first` is the one that holds at `begin`."""
+    for at in range(first, count):
+        start, stop = begin_of(at), begin_of(at + 1) if at + 1 < count else end
+        if start >= end:
+            return
+        if start < stop:
+            yield constant(start, min(stop, end), value_of(at), "start" if start == 0 else label)
+
+
+def _from(begin: int, found: Iterable[Piece]) -> Iterator[Piece]:
+    """The same without what lies before `begin`."""
+    for piece in found:
+        if piece.begin >= begin:
+            yield piece
+        elif piece.end > begin:
+            yield piece._replace(begin=begin, label="inside")
+
+
+def _last_not_after(step: int, count: int, begin_of: Callable[[int], int]) -> int:
+    return max(bisect_right(range(count), step, key=begin_of) - 1, 0)
+
+
+@_pieces.register
+def _piecewise(node: Piecewise, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    marks, values = node._marks(), node.values
+
+    def begin_of(at: int) -> int:
+        return scaled(marks[at], scale)
+
+    first = _last_not_after(begin, len(marks), begin_of)
+    few(_last_not_after(end, len(marks), begin_of) - first)
+    return _from(begin, _held(begin_of, lambda at: values[at], first, len(marks), end, "boundary"))
+
+
+@_pieces.register
+def _table(node: Table, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    values = np.asarray(node.values)
+    last = values.size - 1
+
+    def begin_of(at: int) -> int:
+        return scaled(at, scale)
+
+    first = _last_not_after(begin, values.size, begin_of)
+    until = _last_not_after(end, values.size, begin_of)
+    tail = begin_of(last)
+    if until - first > MAX_PIECES and begin < tail:
+        yield rough(begin, min(tail, end), label=_first_label(begin))
+        if tail < end:
+            yield constant(tail, end, float(values[last]), "entry")
+        return
+    yield from _from(begin, _held(begin_of, lambda at: float(values[at]), first, values.size, end, "entry"))
+
+
+@_pieces.register
+def _interpolate(node: Interpolate, walk: Walk, scale: float, begin: int, end: int) -> list[Piece]:
+    return walk.over(node._as_sequence(), scale, begin, end)
+
+
+# ---- Parts and cycles ----
+
+
+def _inner(
+    walk: Walk, child: Schedule, scale: float, at: int, begin: int, end: int, label: str | None
+) -> Iterator[Piece]:
+    """A child that begins at step `at`, over the parent's steps [begin, end); `label` says what its begin is."""
+    for piece in walk.over(child, scale, begin - at, end - at):
+        moved = piece.moved(at)
+        yield moved._replace(label=label) if label and piece.begin == 0 else moved
+
+
+@_pieces.register
+def _sequence(node: Sequence, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    stages = list(node._stages())
+    first = _last_not_after(begin, len(stages), lambda at: scaled(stages[at][0], scale))
+    for at in range(first, len(stages)):
+        mark, child = stages[at]
+        start = scaled(mark, scale)
+        if start >= end:
+            return
+        is_last = at + 1 == len(stages)
+        stop = end if is_last else scaled(stages[at + 1][0], scale)
+        if max(start, begin) >= stop:
+            continue
+        inner = scale
+        if scale != 1.0 and not is_last:
+            inner = bounded_scale((stop - start) / (stages[at + 1][0] - mark))
+        label = "boundary" if start else None
+        yield from _inner(walk, child, inner, start, max(start, begin), min(stop, end), label)
+
+
+class Intervals:
+    """Stairs, or cycles of one length, under a time scale: the twins of lr_interval_begin and lr_interval_of."""
+
+    def __init__(self, unit: int, scale: float) -> None:
+        self.unit = unit
+        self.stretched = None if scale == 1.0 else max(unit * scale, 1.0)
+
+    def begin(self, k: int) -> int:
+        return k * self.unit if self.stretched is None else rounded(k * self.stretched)
+
+    def of(self, step: int) -> int:
+        if self.stretched is None:
+            return step // self.unit
+        k = int((step + 0.5) / self.stretched)
+        while k > 0 and self.begin(k) > step:
+            k -= 1
+        while self.begin(k + 1) <= step:
+            k += 1
+        return k
+
+
+def _cycle_bounds(node: Cycle, scale: float, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of the cycles that reach into [begin, end)."""
+    if node.period_mult != 1:
+        marks = restart_steps(node._first_length(), node.period_mult, node.count)
+        first = _last_not_after(begin, len(marks) - 1, lambda at: scaled(marks[at], scale))
+        for k in range(first, len(marks) - 1):
+            if scaled(marks[k], scale) >= end:
+                return
+            yield k, scaled(marks[k], scale), scaled(marks[k + 1], scale)
+        return
+    cycles = Intervals(node._first_length(), scale)
+    first, last = cycles.of(begin), cycles.of(end - 1)
+    if node.count is not None:
+        first, last = min(first, node.count - 1), min(last, node.count - 1)
+    few(last - first)
+    for k in range(first, last + 1):
+        yield k, cycles.begin(k), cycles.begin(k + 1)
+
+
+@_pieces.register
+def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    over = begin
+    for k, start, stop in _cycle_bounds(node, scale, begin, end):
+        over = max(start, begin)
+        if over >= stop:
+            continue
+        inner = 1.0
+        if scale != 1.0 or node.period_mult != 1:
+            inner = bounded_scale((stop - start) / node._first_length())
+        for piece in _one_cycle(node, walk, inner, stop - start, over - start, min(stop, end) - start):
+            moved = piece.moved(start)
+            yield moved._replace(label="restart") if k and piece.begin == 0 else moved
+        over = stop
+    if over < end:
+        length = node._length(scale)
+        yield Piece(over, end, CONSTANT, 0, False, "end" if over == length else "inside")
+
+
+def _one_cycle(node: Cycle, walk: Walk, scale: float, length: int, begin: int, end: int) -> Iterator[Piece]:
+    """Steps [begin, end) of a cycle of some length, from its own begin."""
+    half = (length + 1) // 2 if node.mirror else length
+    yield from walk.over(node.schedule, scale, begin, min(end, half))
+    back = walk.over(node.schedule, scale, length - end + 1, length - max(begin, half) + 1)
+    for piece in reversed(back):
+        mirrored = (length - piece.end + 1, length - piece.begin + 1)
+        way = None if piece.direction is None else -piece.direction
+        label = "turn" if mirrored[0] == half else "inside" if piece is back[-1] else "boundary"
+        yield Piece(*mirrored, piece.form, way, piece.positive, label)
+
+
+# ---- Side by side ----
+
+
+def _side_by_side(found: list[list[Piece]]) -> Iterator[list[Piece]]:
+    """Each range over which none of the lists begins a new piece, as the pieces that hold there."""
+    places = [0] * len(found)
+    at, end = found[0][0].begin, found[0][-1].end
+    while at < end:
+        here = [pieces_[place] for pieces_, place in zip(found, places, strict=True)]
+        stop = min(piece.end for piece in here)
+        labels = [piece.label if piece.begin == at else "inside" for piece in here]
+        label = min(labels, key=_RANK.__getitem__)
+        yield [piece._replace(begin=at, end=stop, label=label) for piece in here]
+        places = [place + (piece.end == stop) for place, piece in zip(places, here, strict=True)]
+        at = stop
+
+
+def _combined(here: list[Piece], direction: int | None, positive: bool) -> Piece:
+    forms = {piece.form for piece in here}
+    form = ROUGH if ROUGH in forms else SMOOTH if SMOOTH in forms else CONSTANT
+    return Piece(here[0].begin, here[0].end, form, 0 if form == CONSTANT else direction, positive, here[0].label)
+
+
+def _common_direction(here: list[Piece]) -> int | None:
+    """Of nonnegative factors, or of terms, that all go one way."""
+    ways = {piece.direction for piece in here} - {0}
+    return ways.pop() if len(ways) == 1 else None if ways else 0
+
+
+@_pieces.register
+def _sum(node: Sum, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    for here in _side_by_side([walk.over(child, scale, begin, end) for child in node._children()]):
+        yield _combined(here, _common_direction(here), all(piece.positive for piece in here))
+
+
+@_pieces.register
+def _product(node: Product, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    for here in _side_by_side([walk.over(child, scale, begin, end) for child in node._children()]):
+        positive = all(piece.positive for piece in here)
+        yield _combined(here, _common_direction(here) if positive or len(here) == 1 else None, positive)
+
+
+# ---- One schedule, seen differently ----
+
+
+@_pieces.register
+def _scale(node: Scale, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    sign = (node.factor > 0.0) - (node.factor < 0.0)
+    for piece in walk.over(node.schedule, scale, begin, end):
+        way = None if piece.direction is None else piece.direction * sign
+        yield piece._replace(direction=way, positive=piece.positive and sign >= 0)
+
+
+@_pieces.register
+def _stretch(node: Stretch, walk: Walk, scale: float, begin: int, end: int) -> list[Piece]:
+    return walk.over(node.schedule, bounded_scale(scale * node.factor), begin, end)
+
+
+@_pieces.register
+def _shift(node: Shift, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    by = int(math.copysign(rounded(abs(node.n) * scale), node.n))
+    start, stop = max(-by, begin), min(END_OF_STEPS - by, end)
+    if begin < start:
+        is_positive = walk.over(node.schedule, scale, 0, 1)[0].positive
+        yield Piece(begin, min(start, end), CONSTANT, 0, is_positive, _first_label(begin))
+    label = "boundary" if by < 0 else None
+    for piece in walk.over(node.schedule, scale, start + by, stop + by):
+        moved = piece.moved(-by)
+        if moved.begin == 0:
+            moved = moved._replace(label="start")
+        yield moved._replace(label=label) if label and piece.begin == 0 else moved
+    if stop < end:
+        yield Piece(max(stop, begin), end, CONSTANT, 0, False, "end" if stop >= begin else "inside")
+
+
+@_pieces.register
+def _staircase(node: Staircase, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    """Within a constant piece of the schedule the stairs are one; within another each is one, if they are few."""
+    stairs = Intervals(node.every, scale)
+    at = stairs.of(begin)
+    before = stairs.begin(at - 1) if at else -1  # a constant that has held since then makes no stair of this one
+    for piece in walk.over(node.schedule, scale, max(before, 0), end):
+        after = at if stairs.begin(at) >= piece.end else stairs.of(piece.end - 1) + 1
+        if after == at:  # no stair begins in it, so none shows it
+            continue
+        start, stop = max(stairs.begin(at), begin), min(stairs.begin(after), end)
+        first, at = at, after
+        is_begin = stairs.begin(first) == start
+        label = "start" if start == 0 else "stair" if is_begin else "inside"
+        if piece.form == CONSTANT:
+            kept = piece.label if is_begin and piece.begin == start else label
+            yield piece._replace(begin=start, end=stop, label="inside" if piece.begin <= before else kept)
+        elif after - first > MAX_PIECES:
+            yield rough(start, stop, piece.direction, piece.positive, label)
+        else:
+            yield from _stairs(stairs, first, after, piece.positive, begin, end)
+
+
+def _stairs(stairs: Intervals, first: int, after: int, positive: bool, begin: int, end: int) -> Iterator[Piece]:
+    for k in range(first, after):
+        start, stop = stairs.begin(k), min(stairs.begin(k + 1), end)
+        label = "inside" if start < begin else "stair" if start else "start"
+        yield Piece(max(start, begin), stop, CONSTANT, 0, positive, label)
+
+
+@_pieces.register
+def _clip(node: Clip, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    """A piece that goes one way is cut where a bound takes hold, or lets go."""
+    lowest_is_positive = node.min is not None and node.min >= 0.0
+    inner = node.schedule if scale == 1.0 else None
+    if inner is None and 1e-9 <= scale <= 1e9:
+        inner = Stretch(node.schedule, scale)
+    found = walk.over(node.schedule, scale, begin, end)
+    for piece in found:
+        positive = piece.positive if node.max is None or node.max >= 0.0 else False
+        kept = piece._replace(positive=positive or lowest_is_positive)
+        if inner is None or piece.form != SMOOTH or not piece.direction or len(found) > 64:
+            yield kept
+        else:
+            yield from _clipped(inner, node, kept)
+
+
+def _clipped(inner: Schedule, node: Clip, piece: Piece) -> Iterator[Piece]:
+    rises = piece.direction == 1
+    first, second = (node.min, node.max) if rises else (node.max, node.min)
+
+    def is_past(bound: float | None, step: int) -> bool:
+        """The bound does not hold yet (the first), or holds already (the second)."""
+        value = inner(step)
+        return bound is not None and (value >= bound if rises else value <= bound)
+
+    steps = range(piece.begin, piece.end)
+    enters = piece.begin
+    if first is not None:
+        enters += bisect_right(steps, False, key=lambda step: is_past(first, step))
+    leaves = piece.end
+    if second is not None:
+        leaves = piece.begin + bisect_right(steps, False, key=lambda step: is_past(second, step))
+    label = piece.label
+    for begin, end, form in ((piece.begin, enters, CONSTANT), (enters, leaves, SMOOTH), (leaves, piece.end, CONSTANT)):
+        if begin < end:
+            way = piece.direction if form == SMOOTH else 0
+            yield piece._replace(begin=begin, end=end, form=form, direction=way, label=label)
+            label = "clip"

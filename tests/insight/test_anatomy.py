@@ -1,0 +1,138 @@
+"""What a schedule is made of: corners by hand, and laws that hold of any tree's values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import lrcore as lr
+from lrcore import _anatomy
+from lrcore._anatomy import CONSTANT, ROUGH, corners, label_at, pieces
+from strategies import growing, schedules
+
+ranges = st.integers(1, 300)
+
+
+def listed(schedule, n):
+    found = corners(schedule, n)
+    return dict(zip(found.steps.tolist(), found.labels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "n", "wanted"),
+    [
+        (lr.Constant(0.1), 10, {0: "start"}),
+        (lr.Cosine(0.1, 0.0, 6), 10, {0: "start", 6: "end"}),
+        (lr.Cosine(0.1, 0.0, 6), 6, {0: "start"}),
+        (lr.warmup_cosine(0.1, 0.0, 3, 8), 10, {0: "start", 3: "boundary", 8: "end"}),
+        (lr.Piecewise([2, 5], [1.0, 0.5, 0.1]), 9, {0: "start", 2: "boundary", 5: "boundary"}),
+        (lr.Piecewise([2, 5], [1.0, 0.5, 0.1], side="left"), 9, {0: "start", 3: "boundary", 6: "boundary"}),
+        (lr.sgdr(0.1, 0.0, 4, period_mult=2), 13, {0: "start", 4: "restart", 12: "restart"}),
+        (lr.Cycle(lr.Linear(1.0, 0.0, 4), 4, count=2), 12, {0: "start", 4: "restart", 8: "end"}),
+        (lr.Cycle(lr.Linear(0.0, 1.0, 4), 4, mirror=True), 9, {0: "start", 4: "turn", 5: "boundary", 8: "restart"}),
+        (lr.noam(4, 4), 9, {0: "start", 4: "boundary"}),
+        (lr.InverseSqrt(1.0, 4), 9, {0: "start", 4: "bend"}),
+        (lr.step_decay(1.0, 0.5, 3), 8, {0: "start", 3: "stair", 6: "stair"}),
+        (lr.Linear(1.0, 0.0, 4).staircase(3), 99, {0: "start", 3: "stair", 6: "stair"}),
+        (lr.Linear(1.0, 0.0, 4).shift(1), 9, {0: "start", 3: "end"}),
+        (lr.Linear(1.0, 0.0, 4).shift(-2), 9, {0: "start", 2: "boundary", 6: "end"}),
+        (lr.Linear(1.0, 0.0, 4).stretch(2), 9, {0: "start", 8: "end"}),
+        (lr.Linear(1.0, 0.0, 10).clip(0.25, 0.85), 20, {0: "start", 2: "clip", 8: "clip", 10: "end"}),
+        (lr.Table([0.1, 0.2, 0.4]), 9, {0: "start", 1: "entry", 2: "entry"}),
+        (lr.Interpolate([(2, 0.0), (5, 1.0)]), 9, {0: "start", 2: "boundary", 5: "boundary"}),
+        (
+            lr.Linear(1.0, 0.0, 4) * lr.Piecewise([2, 4], [1.0, 0.5, 2.0]),
+            9,
+            {0: "start", 2: "boundary", 4: "boundary"},
+        ),
+    ],
+    ids=repr,
+)
+def test_corners_by_hand(schedule, n, wanted):
+    assert listed(schedule, n) == wanted
+
+
+def check_pieces(schedule, n):
+    values = schedule.table(n)
+    found = pieces(schedule, n)
+    assert [piece.begin for piece in found] == [0, *(piece.end for piece in found[:-1])]
+    assert found[-1].end == n
+    for piece in found:
+        assert piece.begin < piece.end
+        part = values[piece.begin : piece.end]
+        slack = 1e-12 * np.abs(part).max()
+        if piece.form == CONSTANT:
+            assert (part == part[0]).all()
+        if piece.direction is not None:
+            assert (np.diff(part) * piece.direction >= -slack).all()
+        if piece.positive:
+            assert part.min() >= 0.0
+
+
+@given(schedules(3), ranges)
+def test_the_pieces_of_any_schedule_are_what_they_say(schedule, n):
+    check_pieces(schedule, n)
+
+
+@given(growing(2), ranges)
+def test_the_pieces_of_values_that_grow_beyond_measure_are_what_they_say(schedule, n):
+    check_pieces(schedule, n)
+
+
+@given(schedules(2), st.sampled_from([0.37, 2.5, 7.0]), ranges)
+def test_the_pieces_of_a_stretched_schedule_are_what_they_say(schedule, factor, n):
+    check_pieces(lr.Stretch(schedule, factor), n)
+
+
+@given(schedules(2), schedules(2), ranges)
+def test_the_pieces_of_scaled_parts_are_what_they_say(first, second, n):
+    check_pieces(lr.Sequence([(first, 20), -0.5 * second]), n)
+
+
+@given(schedules(3), ranges)
+@settings(max_examples=50)
+def test_a_label_is_found_without_the_list(schedule, n):
+    found = listed(schedule, n)
+    for step in {0, n // 3, n - 1, *list(found)[:5]}:
+        assert label_at(schedule, step) == found.get(step, "inside")
+
+
+@given(schedules(3), ranges)
+def test_few_pieces_allowed_leave_ranges_rough_and_nothing_wrong(schedule, n):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_anatomy, "MAX_PIECES", 3)
+        check_pieces(schedule, n)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "ends"),
+    [
+        (lr.sgdr(0.1, 0.0, 10), (0, 10**6)),
+        (lr.step_decay(1.0, 0.999, 10), (0, 10**6)),
+        (lr.Table(np.linspace(1.0, 0.0, 10**5)), (0, 10**5 - 1)),
+        (lr.Linear(0.0, 1.0, 500) >> lr.sgdr(1.0, 0.0, 10), (500, 10**6)),
+        (lr.Linear(0.0, 1.0, 500) >> lr.Linear(1.0, 0.0, 90_000).staircase(9), (500, 90_500)),
+        (lr.Cycle(lr.sgdr(1.0, 0.0, 10), 500_000), (0, 10**6)),
+    ],
+    ids=repr,
+)
+def test_dense_corners_are_left_rough(schedule, ends):
+    found = corners(schedule, 10**6)
+    assert (found.rough[0][0], found.rough[-1][1]) == ends
+    assert len(found.steps) < 10
+
+
+def test_a_combinator_that_nobody_knows_is_rough():
+    class Echo(lr.Schedule):
+        def _children(self):
+            return (lr.Constant(1.0),)
+
+        def _lower(self, rows):
+            return rows.place_of(lr.Constant(1.0))
+
+        def _length(self, _scale):
+            return 0
+
+    echo = dataclass(frozen=True)(Echo)()
+    assert [piece.form for piece in pieces(echo + 1.0, 4)] == [ROUGH]
