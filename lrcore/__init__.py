@@ -41,6 +41,7 @@ _HOMES = {
         "Polynomial",
         "Table",
     ),
+    "durations": ("UnboundError",),
     "recipes": (
         "cyclic_polynomial",
         "inverse_sqrt",
@@ -49,6 +50,7 @@ _HOMES = {
         "sgdr",
         "step_decay",
         "triangular",
+        "warmup",
         "warmup_cosine",
         "wsd",
     ),

@@ -24,6 +24,7 @@ from lrcore.curves import (
     Polynomial as Polynomial,
     Table as Table,
 )
+from lrcore.durations import UnboundError as UnboundError
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,
     inverse_sqrt as inverse_sqrt,
@@ -32,6 +33,7 @@ from lrcore.recipes import (
     sgdr as sgdr,
     step_decay as step_decay,
     triangular as triangular,
+    warmup as warmup,
     warmup_cosine as warmup_cosine,
     wsd as wsd,
 )

@@ -6,13 +6,11 @@ Every message reads `where: expected ..., got ...`, so that a user finds the fie
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
 from operator import index
-from typing import Any, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +19,24 @@ END_OF_STEPS = 2**53  # the first integer whose neighbour float64 cannot tell fr
 SMALLEST, LARGEST = 1e-100, 1e100  # magnitudes of values: products with any step stay far from overflow
 
 Check = Callable[[str, Any], Any]
-P = ParamSpec("P")
-T = TypeVar("T")
+C = TypeVar("C", bound=Check)
+
+
+def with_schema(check: C, schema: dict[str, Any]) -> C:
+    """The check, which from now on says in JSON Schema what it accepts, as far as that can say it."""
+    check.schema = schema  # type: ignore[attr-defined]
+    return check
+
+
+def schema_of(check: Check) -> dict[str, Any]:
+    """What a check accepts, in JSON Schema; {} accepts anything."""
+    schema: dict[str, Any] = getattr(check, "schema", {})
+    return schema
+
+
+def accepts(schema: dict[str, Any]) -> Callable[[C], C]:
+    """A decorator of a check: `with_schema`."""
+    return lambda check: with_schema(check, schema)
 
 
 def shown(value: object) -> str:
@@ -36,6 +50,7 @@ def refuse(where: str, expected: str, got: object, error: type[Exception] = Valu
     raise error(f"{where}: expected {expected}, got {shown(got)}")
 
 
+@accepts({"type": "number"})
 def number(where: str, given: object) -> float:
     """Any finite real number, as a float; -0.0 becomes 0.0."""
     if isinstance(given, bool) or not isinstance(given, numbers.Real):
@@ -49,6 +64,7 @@ def number(where: str, given: object) -> float:
     return value + 0.0
 
 
+@accepts({"type": "number", "minimum": -LARGEST, "maximum": LARGEST})
 def value(where: str, given: object) -> float:
     """A learning rate or a multiplier: 0, or of a magnitude that no arithmetic of ours can overflow."""
     checked = number(where, given)
@@ -57,6 +73,7 @@ def value(where: str, given: object) -> float:
     return checked
 
 
+@accepts({"type": "number", "minimum": SMALLEST, "maximum": LARGEST})
 def positive(where: str, given: object) -> float:
     checked = value(where, given)
     if checked <= 0.0:
@@ -64,6 +81,7 @@ def positive(where: str, given: object) -> float:
     return checked
 
 
+@accepts({"type": "number", "minimum": 0, "maximum": LARGEST})
 def not_negative(where: str, given: object) -> float:
     checked = value(where, given)
     if checked < 0.0:
@@ -90,7 +108,7 @@ def whole(least: int, most: int = END_OF_STEPS - 1, what: str = "a whole number 
             refuse(where, f"{what}, an int <= {most}", given)
         return int(checked)
 
-    return check
+    return with_schema(check, {"type": "integer", "minimum": least, "maximum": most})
 
 
 def choice(*options: str) -> Check:
@@ -104,9 +122,10 @@ def choice(*options: str) -> Check:
             raise ValueError(f"{where}: expected {allowed}, got {given!r}{did_you_mean(given, options)}")
         return given
 
-    return check
+    return with_schema(check, {"enum": list(options)})
 
 
+@accepts({"type": "boolean"})
 def flag(where: str, given: object) -> bool:
     """True or False, and nothing that only counts as one of them."""
     if not isinstance(given, bool):
@@ -146,35 +165,10 @@ def array(where: str, given: object, kinds: str, what: str) -> NDArray[Any]:
     return made
 
 
-def increasing(where: str, steps: Sequence[int]) -> None:
-    """Refuses steps that do not strictly increase, naming the first pair."""
-    for at in range(1, len(steps)):
-        if steps[at] <= steps[at - 1]:
-            raise ValueError(f"{where}[{at}]: expected steps that increase, got {steps[at]} after {steps[at - 1]}")
-
-
 def field(check: Check, default: Any = dataclasses.MISSING, *, duration: str = "") -> Any:
     """A dataclass field that Schedule checks at construction.
 
-    A `duration` is in updates and follows `stretch`: a "span" of at least one update, or a "place" that may come to 0.
+    A `duration` follows `bind`, and `stretch` too: a "span" of at least one update, or a "place" that may come to 0. A
+    "time" is a unit of time that need not be whole.
     """
     return dataclasses.field(default=default, metadata={"check": check, "duration": duration})
-
-
-def arguments(**checks: Check) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A decorator that checks the named arguments of a function, each as `function.argument`."""
-
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            for name, check in checks.items():
-                bound.arguments[name] = check(f"{function.__name__}.{name}", bound.arguments[name])
-            return function(*bound.args, **bound.kwargs)
-
-        return checked
-
-    return decorate

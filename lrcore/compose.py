@@ -17,13 +17,13 @@ from typing import Any
 
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, field
-from lrcore.curves import Linear
+from lrcore.durations import LENGTH, REST, Duration, updates
 from lrcore.schedule import Rows, Schedule, bounded_scale, is_schedule, is_whole, rounded, row, scaled
 
 MAX_CYCLES = 10_000  # of unequal length: each has a place in a table of restarts
 
-_duration = _check.whole(1)
-_part_steps = _check.whole(0)
+_duration = updates(1)
+_part_steps = updates(0, also=(REST, LENGTH))
 
 
 def _parts(where: str, given: Any) -> tuple[Any, ...]:
@@ -34,8 +34,18 @@ def _parts(where: str, given: Any) -> tuple[Any, ...]:
     for at, item in enumerate(listed[:-1]):
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             _check.refuse(f"{where}[{at}]", "a (schedule, steps) pair", item, TypeError)
-        parts.append((is_schedule(f"{where}[{at}][0]", item[0]), _part_steps(f"{where}[{at}][1]", item[1])))
+        schedule = is_schedule(f"{where}[{at}][0]", item[0])
+        steps = _part_steps(f"{where}[{at}][1]", item[1])
+        if steps == LENGTH and schedule.is_bound:
+            steps = _own_length(f"{where}[{at}][1]", schedule)
+        parts.append((schedule, steps))
     return (*parts, is_schedule(f"{where}[{len(listed) - 1}]", listed[-1]))
+
+
+def _own_length(where: str, schedule: Schedule) -> int:
+    if schedule.length is None:
+        raise ValueError(f"{where}: expected updates, got {LENGTH!r} of {type(schedule).__name__}, which never ends")
+    return schedule.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,8 @@ class Sequence(Schedule):
     `schedule_i(t - begin_i)` for `begin_i <= t < begin_i + steps_i`; the last goes on for ever
 
     Args:
-        parts: (schedule, steps) pairs, then a last schedule without steps. A part of 0 steps is left out.
+        parts: (schedule, steps) pairs, then a last schedule without steps. A part of 0 steps is left out. Steps may be
+            "length": those of the part's own schedule.
 
     Raises:
         TypeError, ValueError: parts that are no such pairs; steps that are no int >= 0.
@@ -60,7 +71,7 @@ class Sequence(Schedule):
         [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
     """
 
-    parts: abc.Sequence[Any] = field(_parts)
+    parts: abc.Sequence[Any] = field(_parts, duration="span")
 
     def _validate(self) -> None:
         total = sum(steps for _, steps in self.parts[:-1])
@@ -69,6 +80,10 @@ class Sequence(Schedule):
 
     def _children(self) -> tuple[Schedule, ...]:
         return (*(schedule for schedule, _ in self.parts[:-1]), self.parts[-1])
+
+    def _own_durations(self) -> Iterator[tuple[str, Duration]]:
+        for at, (_, steps) in enumerate(self.parts[:-1]):
+            yield f"Sequence.parts[{at}][1]", steps
 
     def _stages(self) -> Iterator[tuple[int, Schedule]]:
         """Where each part that lasts begins, and the part."""
@@ -102,12 +117,16 @@ class Sequence(Schedule):
 
 def then(first: Schedule, after: Any) -> Sequence:
     """`first >> after`: flat, so that it does not matter how a chain is bracketed."""
-    parts = list(_timed_parts(first))
+    parts = list(timed_parts(first))
     last = is_schedule(">>", after)
     return Sequence([*parts, *(last.parts if isinstance(last, Sequence) else (last,))])
 
 
-def _timed_parts(first: Schedule) -> Iterator[tuple[Schedule, int]]:
+def timed_parts(first: Schedule) -> Iterator[tuple[Schedule, Duration]]:
+    """The parts of a chain that goes on after `first`."""
+    if not first.is_bound:
+        yield from _late_parts(first)
+        return
     length = first.length
     if length is None:
         raise ValueError(
@@ -132,12 +151,13 @@ def _timed_parts(first: Schedule) -> Iterator[tuple[Schedule, int]]:
         yield first.parts[-1], rest
 
 
-def warmed_up(schedule: Schedule, steps: Any, init_value: Any) -> Schedule:
-    """A linear rise from init_value to the schedule's first value, then the schedule."""
-    steps = _part_steps("warmup.steps", steps)
-    init_value = _check.value("warmup.init_value", init_value)
-    first = _check.value("warmup: the schedule's first value", schedule(0))
-    return Linear(init_value, first, steps) >> schedule if steps else schedule
+def _late_parts(first: Schedule) -> Iterator[tuple[Schedule, Duration]]:
+    """As long as is known once all is bound."""
+    if not isinstance(first, Sequence):
+        yield first, LENGTH
+        return
+    yield from first.parts[:-1]
+    yield first.parts[-1], LENGTH
 
 
 def check_period_mult(where: str, given: Any) -> int | float:
@@ -206,7 +226,7 @@ class Cycle(Schedule):
     """
 
     schedule: Schedule = field(is_schedule)
-    period: int = field(_duration, duration="span")
+    period: Duration = field(_duration, duration="span")
     period_mult: int | float = field(check_period_mult, 1)
     value_mult: float = field(_check.positive, 1.0)
     mirror: bool = field(_check.flag, False)
@@ -218,7 +238,7 @@ class Cycle(Schedule):
             if min(fitting, self.count or fitting) > MAX_CYCLES:
                 allowed = f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps"
                 _check.refuse("Cycle.period_mult", allowed, self.period_mult)
-        if self.count and (self.length or 0) >= END_OF_STEPS:
+        if self.count and (self._length(1.0) or 0) >= END_OF_STEPS:
             _check.refuse("Cycle.count", "cycles that end before step 2**53", self.count)
 
     def _children(self) -> tuple[Schedule, ...]:
@@ -457,7 +477,7 @@ class Staircase(_Changed):
     """
 
     schedule: Schedule = field(is_schedule)
-    every: int = field(_duration, duration="span")
+    every: Duration = field(_duration, duration="span")
 
     def _lower(self, rows: Rows) -> int:
         return row(rows, "STAIRCASE", span=self.every, children=[rows.place_of(self.schedule)])
@@ -498,7 +518,7 @@ class Shift(_Changed):
     """
 
     schedule: Schedule = field(is_schedule)
-    n: int = field(_check.whole(1 - END_OF_STEPS), duration="place")
+    n: Duration = field(updates(None, also=()), duration="place")
 
     def _lower(self, rows: Rows) -> int:
         return row(rows, "SHIFT", span=self.n, children=[rows.place_of(self.schedule)])

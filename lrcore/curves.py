@@ -16,19 +16,20 @@ from numpy.typing import NDArray
 
 from lrcore import _check
 from lrcore._check import field
+from lrcore.durations import Duration, increasing, time_unit, updates
 from lrcore.schedule import Rows, Schedule, is_whole, row, scaled
 
 if TYPE_CHECKING:
     from lrcore import compose
 
-_duration = _check.whole(1)
-_whole_steps = _check.whole(0)
+_duration = updates(1)
+_place = updates(0, also=())
 
 
-def _steps_tuple(where: str, given: Any) -> tuple[int, ...]:
-    steps = tuple(_whole_steps(f"{where}[{at}]", item) for at, item in enumerate(_check.items(where, given, "steps")))
-    _check.increasing(where, steps)
-    return steps
+def _places(where: str, given: Any) -> tuple[Duration, ...]:
+    places = tuple(_place(f"{where}[{at}]", item) for at, item in enumerate(_check.items(where, given, "steps")))
+    increasing(where, places)
+    return places
 
 
 def _values_tuple(where: str, given: Any) -> tuple[float, ...]:
@@ -70,7 +71,7 @@ class _Ending(Schedule):
 
     init_value: float
     end_value: float
-    steps: int
+    steps: Duration
 
     def _length(self, scale: float) -> int:
         return max(1, scaled(self.steps, scale))
@@ -102,7 +103,7 @@ class Linear(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration="span")
+    steps: Duration = field(_duration, duration="span")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("LINEAR", rows)
@@ -132,7 +133,7 @@ class Cosine(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration="span")
+    steps: Duration = field(_duration, duration="span")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("COSINE", rows)
@@ -163,7 +164,7 @@ class Polynomial(_Ending):
 
     init_value: float = field(_check.value)
     end_value: float = field(_check.value)
-    steps: int = field(_duration, duration="span")
+    steps: Duration = field(_duration, duration="span")
     power: float = field(_check.positive, 1.0)
 
     def _lower(self, rows: Rows) -> int:
@@ -198,7 +199,7 @@ class Exponential(_Ending):
 
     init_value: float = field(_check.positive)
     end_value: float = field(_check.positive)
-    steps: int = field(_duration, duration="span")
+    steps: Duration = field(_duration, duration="span")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("EXPONENTIAL", rows)
@@ -211,7 +212,7 @@ class _Unbounded(Schedule):
 
     init_value: float
     decay_rate: float
-    decay_steps: float
+    decay_steps: Duration
 
     def _length(self, _scale: float) -> None:
         return None
@@ -244,7 +245,7 @@ class ExponentialDecay(_Unbounded):
 
     init_value: float = field(_check.value)
     decay_rate: float = field(_check.positive)
-    decay_steps: float = field(_check.positive, 1)
+    decay_steps: Duration = field(time_unit, 1, duration="time")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("EXPONENTIAL_DECAY", rows)
@@ -273,7 +274,7 @@ class NaturalExpDecay(_Unbounded):
 
     init_value: float = field(_check.value)
     decay_rate: float = field(_check.not_negative)
-    decay_steps: float = field(_check.positive, 1)
+    decay_steps: Duration = field(time_unit, 1, duration="time")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("NATURAL_EXP_DECAY", rows)
@@ -303,7 +304,7 @@ class InverseTimeDecay(_Unbounded):
 
     init_value: float = field(_check.value)
     decay_rate: float = field(_check.not_negative)
-    decay_steps: float = field(_check.positive, 1)
+    decay_steps: Duration = field(time_unit, 1, duration="time")
 
     def _lower(self, rows: Rows) -> int:
         return self._lower_as("INVERSE_TIME_DECAY", rows)
@@ -331,7 +332,7 @@ class InverseSqrt(Schedule):
     """
 
     init_value: float = field(_check.value)
-    steps: int = field(_duration, duration="span")
+    steps: Duration = field(_duration, duration="span")
 
     def _lower(self, rows: Rows) -> int:
         return row(rows, "INVERSE_SQRT", self.init_value, span=self.steps)
@@ -366,7 +367,7 @@ class Piecewise(Schedule):
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    boundaries: Sequence[int] | NDArray[Any] = field(_steps_tuple, duration="place")
+    boundaries: Sequence[Duration] | NDArray[Any] = field(_places, duration="place")
     values: Sequence[float] | NDArray[Any] = field(_values_tuple)
     side: str = field(_check.choice("right", "left"), "right")
 
@@ -393,16 +394,16 @@ class Piecewise(Schedule):
         return scaled(self._marks()[-1], scale)
 
 
-def _points(where: str, given: Any) -> tuple[tuple[int, float], ...]:
+def _points(where: str, given: Any) -> tuple[tuple[Duration, float], ...]:
     points = []
     for at, item in enumerate(_check.items(where, given, "(step, value) pairs")):
         pair = _check.items(f"{where}[{at}]", item, "a step and a value")
         if len(pair) != 2:
             _check.refuse(f"{where}[{at}]", "a step and a value", item)
-        points.append((_whole_steps(f"{where}[{at}][0]", pair[0]), _check.value(f"{where}[{at}][1]", pair[1])))
+        points.append((_place(f"{where}[{at}][0]", pair[0]), _check.value(f"{where}[{at}][1]", pair[1])))
     if not points:
         raise ValueError(f"{where}: expected at least one point, got none")
-    _check.increasing(where, [step for step, _ in points])
+    increasing(where, [step for step, _ in points])
     return tuple(points)
 
 
@@ -434,13 +435,17 @@ class Interpolate(Schedule):
         [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
 
-    points: Sequence[Sequence[float]] | NDArray[Any] = field(_points)
+    points: Sequence[Sequence[Any]] | NDArray[Any] = field(_points, duration="place")
     curve: str = field(_check.choice(*SEGMENTS), "linear")
 
     def _validate(self) -> None:
         for at, (_, value) in enumerate(self.points):
             if self.curve == "exponential" and value <= 0.0:
                 _check.refuse(f"Interpolate.points[{at}][1]", "a number > 0 for exponential curves", value)
+
+    def _own_durations(self) -> Iterator[tuple[str, Duration]]:
+        for at, (step, _) in enumerate(self.points):
+            yield f"Interpolate.points[{at}][0]", step
 
     def _as_sequence(self) -> compose.Sequence:
         from lrcore import compose

@@ -1,22 +1,24 @@
-"""Recipes: the schedules that people ask for by name. A recipe only composes curves and combinators."""
+"""Recipes: the schedules that people ask for by name. A recipe only composes curves and combinators.
+
+A duration with a unit ("5%", "3ep") makes a recipe wait: `schedule.bind(...)` calls it. Its first argument that has to
+be a number of updates is checked then.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from lrcore import _check
-from lrcore._check import arguments, choice, flag, not_negative, positive, value, whole
+from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Cycle, Sequence, check_period_mult
 from lrcore.curves import SEGMENTS, Cosine, ExponentialDecay, InverseSqrt, Linear, Polynomial
-from lrcore.schedule import Schedule, rounded
+from lrcore.durations import Duration, updates
+from lrcore.late import recipe
+from lrcore.schedule import Schedule, is_schedule, rounded
 
-_updates = whole(1)
-_updates_or_0 = whole(0)
-
-
-def _updates_or_none(where: str, given: Any) -> int | None:
-    return None if given is None else int(_updates(where, given))
+_updates = updates(1)
+_updates_or_0 = updates(0)
+_updates_or_none = updates(1, optional=True)
 
 
 def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
@@ -25,7 +27,7 @@ def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
     return Sequence([*lasting[:-1], lasting[-1][0]]) if len(lasting) > 1 else lasting[0][0]
 
 
-def _to(curve: str, init_value: float, end_value: float, steps: int) -> tuple[Schedule, int]:
+def _to(curve: str, init_value: float, end_value: float, steps: Duration) -> tuple[Schedule, int]:
     return SEGMENTS[curve](init_value, end_value, max(steps, 1)), steps
 
 
@@ -40,8 +42,35 @@ def _gap(high: float, low: float) -> float:
     return next((number for number in neighbours if number + low == high), gap)
 
 
-@arguments(init_value=value, drop=positive, every=_updates)
-def step_decay(init_value: float, drop: float, every: int) -> Schedule:
+@recipe(schedule=is_schedule, steps=_updates_or_0, init_value=value)
+def warmup(schedule: Schedule, steps: Duration, init_value: float = 0.0) -> Schedule:
+    """A linear rise to the first value of a schedule, before that schedule begins.
+
+    `(1 - f) * init_value + f * schedule(0)` with `f = t / steps` for `t < steps`, then `schedule(t - steps)`
+
+    Args:
+        schedule: what follows the rise.
+        steps: updates of the rise; with 0 there is none, and the schedule itself comes back.
+        init_value: the first value of the rise.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    `a.warmup(steps)` is `warmup(a, steps)`.
+
+    Reference: Goyal et al., Accurate, Large Minibatch SGD (2017), section 2.2.
+    Also known as: Ignite `create_lr_scheduler_with_warmup`, Paddle `LinearWarmup`, torch `LinearLR` in `SequentialLR`.
+
+    Example:
+        >>> warmup(Cosine(1.0, 0.0, 2), 2).table(6).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+    first = value("warmup: the schedule's first value", schedule(0))
+    return Linear(init_value, first, steps) >> schedule if steps else schedule
+
+
+@recipe(init_value=value, drop=positive, every=_updates)
+def step_decay(init_value: float, drop: float, every: Duration) -> Schedule:
     """A drop by a factor every so many updates.
 
     `init_value * drop**floor(t / every)`
@@ -63,8 +92,8 @@ def step_decay(init_value: float, drop: float, every: int) -> Schedule:
     return ExponentialDecay(init_value, drop, every).staircase(every)
 
 
-@arguments(init_value=value, end_value=value, period=_updates, power=positive)
-def cyclic_polynomial(init_value: float, end_value: float, period: int, power: float) -> Schedule:
+@recipe(init_value=value, end_value=value, period=_updates, power=positive)
+def cyclic_polynomial(init_value: float, end_value: float, period: Duration, power: float) -> Schedule:
     """A polynomial decay that starts again every `period` updates.
 
     `end_value + (init_value - end_value) * (1 - g / period)**power` with `g = t mod period`
@@ -87,14 +116,16 @@ def cyclic_polynomial(init_value: float, end_value: float, period: int, power: f
     return Cycle(Polynomial(init_value, end_value, period, power), period)
 
 
-@arguments(
+@recipe(
     init_value=value,
     end_value=value,
     period=_updates,
     period_mult=check_period_mult,
     value_mult=positive,
 )
-def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 1, value_mult: float = 1.0) -> Schedule:
+def sgdr(
+    init_value: float, end_value: float, period: Duration, period_mult: float = 1, value_mult: float = 1.0
+) -> Schedule:
     """Cosine annealing with warm restarts.
 
     `end_value + (init_value - end_value) * value_mult**k * (1 + cos(pi * (t - S_k) / T_k)) / 2` in cycle k,
@@ -125,9 +156,9 @@ def sgdr(init_value: float, end_value: float, period: int, period_mult: float = 
     return Cycle(Cosine(height, 0.0, period), period, period_mult, value_mult) + end_value
 
 
-@arguments(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_updates, init_value=value)
+@recipe(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_updates, init_value=value)
 def warmup_cosine(
-    peak_value: float, end_value: float, warmup_steps: int, steps: int, init_value: float = 0.0
+    peak_value: float, end_value: float, warmup_steps: Duration, steps: Duration, init_value: float = 0.0
 ) -> Schedule:
     """A linear rise, then half a cosine wave down.
 
@@ -157,7 +188,7 @@ def warmup_cosine(
     )
 
 
-@arguments(
+@recipe(
     peak_value=value,
     steps=_updates,
     pct_start=not_negative,
@@ -168,7 +199,7 @@ def warmup_cosine(
 )
 def one_cycle(
     peak_value: float,
-    steps: int,
+    steps: Duration,
     pct_start: float = 0.3,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
@@ -221,7 +252,7 @@ def one_cycle(
     )
 
 
-@arguments(
+@recipe(
     init_value=value,
     peak_value=value,
     steps_up=_updates,
@@ -232,8 +263,8 @@ def one_cycle(
 def triangular(
     init_value: float,
     peak_value: float,
-    steps_up: int,
-    steps_down: int | None = None,
+    steps_up: Duration,
+    steps_down: Duration | None = None,
     mode: str = "triangular",
     decay_rate: float = 1.0,
 ) -> Schedule:
@@ -275,7 +306,7 @@ def _wave(low: float, high: float, up: int, down: int, value_mult: float = 1.0) 
     return Cycle(Linear(low, high, up) >> Linear(high, low, down), up + down, value_mult=value_mult)
 
 
-@arguments(
+@recipe(
     peak_value=value,
     warmup_steps=_updates_or_0,
     steps=_updates,
@@ -286,9 +317,9 @@ def _wave(low: float, high: float, up: int, down: int, value_mult: float = 1.0) 
 )
 def wsd(
     peak_value: float,
-    warmup_steps: int,
-    steps: int,
-    decay_steps: int,
+    warmup_steps: Duration,
+    steps: Duration,
+    decay_steps: Duration,
     end_value: float = 0.0,
     init_value: float = 0.0,
     curve: str = "linear",
@@ -329,8 +360,8 @@ def wsd(
     )
 
 
-@arguments(peak_value=value, warmup_steps=_updates, init_value=value)
-def inverse_sqrt(peak_value: float, warmup_steps: int, init_value: float = 0.0) -> Schedule:
+@recipe(peak_value=value, warmup_steps=_updates, init_value=value)
+def inverse_sqrt(peak_value: float, warmup_steps: Duration, init_value: float = 0.0) -> Schedule:
     """A linear rise, then the inverse square root of the step, without an end.
 
     `peak_value * sqrt(warmup_steps / t)` for `t >= warmup_steps`
@@ -352,8 +383,8 @@ def inverse_sqrt(peak_value: float, warmup_steps: int, init_value: float = 0.0) 
     return Linear(init_value, peak_value, warmup_steps) >> InverseSqrt(peak_value, warmup_steps).shift(warmup_steps)
 
 
-@arguments(model_size=whole(1, what="a model size"), warmup_steps=_updates, factor=value)
-def noam(model_size: int, warmup_steps: int, factor: float = 1.0) -> Schedule:
+@recipe(model_size=whole(1, what="a model size"), warmup_steps=_updates, factor=value)
+def noam(model_size: int, warmup_steps: Duration, factor: float = 1.0) -> Schedule:
     """The schedule of the first Transformer.
 
     `factor * model_size**-0.5 * min(t**-0.5, t * warmup_steps**-1.5)`, 0 at step 0

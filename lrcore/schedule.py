@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from lrcore import _check
 from lrcore._check import END_OF_STEPS
 from lrcore._engine import KINDS, MAX_DEPTH, Program
+from lrcore.durations import Duration, Run, is_text
 
 if TYPE_CHECKING:
     from lrcore import compose
@@ -60,10 +61,12 @@ class Schedule(ABC):
         (1000,)
     """
 
-    __slots__ = ("_depth", "_program")
+    __slots__ = ("_depth", "_is_late", "_program", "_steps_per_epoch")
 
     _depth: int
+    _is_late: bool  # whether a duration, here or below, has a unit
     _program: Program
+    _steps_per_epoch: int  # only on what `bind` gave
 
     # numpy leaves `array * schedule` to __rmul__, instead of multiplying by each element.
     __array_ufunc__ = None
@@ -78,10 +81,14 @@ class Schedule(ABC):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
+        waits = False
         for item in _fields(type(self)):
-            given = getattr(self, item.name)
-            object.__setattr__(self, item.name, item.metadata["check"](f"{name}.{item.name}", given))
-        self._validate()
+            given = item.metadata["check"](f"{name}.{item.name}", getattr(self, item.name))
+            object.__setattr__(self, item.name, given)
+            waits = waits or (item.metadata["duration"] != "" and _has_text(given))
+        if not waits:
+            self._validate()
+        object.__setattr__(self, "_is_late", waits or any(child._is_late for child in self._children()))
         depth = 1 + max((child._depth for child in self._children()), default=0)
         if depth > MAX_DEPTH:
             raise ValueError(f"{name}: expected at most {MAX_DEPTH} nested schedules, got {depth}")
@@ -90,7 +97,18 @@ class Schedule(ABC):
     # ---- What a subclass says of itself ----
 
     def _validate(self) -> None:
-        """Checks that need more than one field, each of which has been checked already."""
+        """Checks that need more than one field, each of which has been checked already, and durations in updates."""
+
+    def _own_durations(self) -> Iterator[tuple[str, Duration]]:
+        """The durations of this node itself, each with its name."""
+        for item in _fields(type(self)):
+            if item.metadata["duration"]:
+                name, given = f"{type(self).__name__}.{item.name}", getattr(self, item.name)
+                yield from (
+                    ((f"{name}[{at}]", one) for at, one in enumerate(given))
+                    if isinstance(given, tuple)
+                    else ((name, given),)
+                )
 
     def _children(self) -> tuple[Schedule, ...]:
         return ()
@@ -114,10 +132,18 @@ class Schedule(ABC):
             >>> Cosine(0.1, 0.0, 100).length, Cycle(Cosine(0.1, 0.0, 100), 100).length
             (100, None)
         """
+        self._require_bound()
         return self._length(1.0)
+
+    def _require_bound(self) -> None:
+        if self._is_late:
+            from lrcore import binding
+
+            raise binding.unbound(self)
 
     def _rows(self) -> list[Row]:
         """The rows of the engine, children before parents and this node last."""
+        self._require_bound()
         rows = Rows()
         rows.place_of(self)
         return rows.listed
@@ -236,6 +262,153 @@ class Schedule(ABC):
 
         return tables.save_table(self, path, n, start=start, dtype=dtype, threads=threads, progress=progress)
 
+    # ---- Description ----
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schedule as plain data, for JSON, TOML or YAML: see `lrcore.spec`.
+
+        Example:
+            >>> from lrcore import Linear, from_dict
+            >>> Linear(0.0, 0.1, "5ep").to_dict()
+            {'lrcore': 1, 'type': 'Linear', 'init_value': 0.0, 'end_value': 0.1, 'steps': '5ep'}
+            >>> from_dict({"type": "Linear", "init_value": 0, "end_value": 0.1, "steps": "5ep"})
+            Linear(init_value=0.0, end_value=0.1, steps='5ep')
+        """
+        from lrcore import spec
+
+        return spec.to_dict(self)
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the canonical form of `to_dict()`: equal schedules have equal fingerprints, everywhere.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(0, 1, 10).fingerprint() == Linear(0.0, 1.0, "10 updates").fingerprint()
+            True
+        """
+        from lrcore import spec
+
+        return spec.fingerprint(self)
+
+    def plot(self, n: int | None = None, ax: Any = None, **options: Any) -> Any:
+        """A picture of the first n updates by matplotlib: see `lrcore.plot`, which also draws several schedules.
+
+        Args:
+            n: how many updates; None: all of a schedule that ends, and a little more.
+            ax: matplotlib axes to draw into; None: a new figure.
+            options: of `lrcore.plot`.
+
+        Returns:
+            The axes.
+
+        Example:
+            >>> from lrcore import Cosine
+            >>> axes = Cosine(0.1, 0.0, 1000).plot()
+        """
+        from lrcore import plotting
+
+        return plotting.plot(self, n, ax, **options)
+
+    def _repr_html_(self) -> str:
+        from lrcore import plotting
+
+        return plotting.html_of(self)
+
+    def replan(self, at: int, total_steps: int, keep: str = "value", *, n: int | None = None) -> Schedule:
+        """Another length for a run that has already done `at` updates: see `lrcore.replanning.replan`.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(1.0, 0.0, 4).replan(at=2, total_steps=6).table(7).tolist()
+            [1.0, 0.75, 0.5, 0.375, 0.25, 0.125, 0.0]
+        """
+        from lrcore import replanning
+
+        return replanning.replan(self, at, total_steps, keep, n=n)
+
+    # ---- Durations with units ----
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether every duration is in updates, so that the schedule can be evaluated.
+
+        Example:
+            >>> from lrcore import Linear
+            >>> Linear(0.0, 0.1, 500).is_bound, Linear(0.0, 0.1, "5ep").is_bound
+            (True, False)
+        """
+        return not self._is_late
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Updates per epoch, if `bind` was told: for reading only, no part of the value (nor of its pickle)."""
+        return getattr(self, "_steps_per_epoch", None)
+
+    def bind(
+        self,
+        *,
+        total_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        tokens_per_step: int | None = None,
+        samples_per_step: int | None = None,
+        micro_batches_per_update: int = 1,
+        world_size: int = 1,
+    ) -> Schedule:
+        """The schedule in updates: durations with units become what they come to in a run.
+
+        | duration | updates |
+        |---|---|
+        | `"30%"` | of the run: `total_steps * 0.3` |
+        | `"5ep"` | `steps_per_epoch * 5` |
+        | `"2e9tok"`, `"1e6samples"` | `2e9 / tokens_per_step`, `1e6 / samples_per_step` |
+        | `"rest"` | to the end of the run, of the part of a sequence or of the cycle that it stands in |
+
+        What is not whole is rounded half up (a length to 1 at least), each by itself, and a `RoundingWarning` says
+        which. Ints are updates already and stay.
+
+        A step, in these arguments, is what a plain loop on one device counts: one micro-batch. With gradient
+        accumulation or several processes an update takes `micro_batches_per_update * world_size` of them, so pass the
+        length of the loader as it is before it is split over the processes, and tokens or samples of one micro-batch.
+        The last update of an epoch may take fewer, as in Lightning, Accelerate and Transformers.
+
+        Args:
+            total_steps: micro-batches of the run: updates, without accumulation and on one process.
+            steps_per_epoch: micro-batches of an epoch.
+            tokens_per_step: tokens of a micro-batch.
+            samples_per_step: samples of a micro-batch.
+            micro_batches_per_update: steps of gradient accumulation.
+            world_size: processes that share the data.
+
+        Raises:
+            UnboundError: (a ValueError) a unit without the argument that it needs; all are named.
+            TypeError, ValueError: an argument that is no int >= 1; a "rest" with nothing left, or two that share it;
+                places that no longer increase.
+
+        Also known as: Composer's time strings, Lightning's `estimated_stepping_batches`, HF `warmup_ratio`.
+
+        Example:
+            >>> from lrcore import Cosine, Linear
+            >>> schedule = Linear(0.0, 0.1, "2ep") >> Cosine(0.1, 0.0, "rest")
+            >>> schedule.bind(total_steps=1000, steps_per_epoch=50)
+            Sequence(parts=((Linear(init_value=0.0, end_value=0.1, steps=100), 100),
+                            Cosine(init_value=0.1, end_value=0.0, steps=900)))
+            >>> schedule.bind(total_steps=1000, steps_per_epoch=50, micro_batches_per_update=2, world_size=5).length
+            100
+        """
+        from lrcore import binding
+
+        run = Run(total_steps, steps_per_epoch, tokens_per_step, samples_per_step, micro_batches_per_update, world_size)
+        return binding.bound(self, run)
+
+    def _with_steps_per_epoch(self, updates: int | None) -> Schedule:
+        copy = object.__new__(type(self))
+        for name in (name for node in type(self).__mro__ for name in getattr(node, "__slots__", ())):
+            if hasattr(self, name):
+                object.__setattr__(copy, name, getattr(self, name))
+        if updates is not None:
+            object.__setattr__(copy, "_steps_per_epoch", updates)
+        return copy
+
     # ---- Composition ----
 
     def __rshift__(self, after: Schedule | float) -> compose.Sequence:
@@ -272,7 +445,7 @@ class Schedule(ABC):
 
         return Clip(self, min, max)
 
-    def staircase(self, every: int) -> compose.Staircase:
+    def staircase(self, every: Duration) -> compose.Staircase:
         """The value at the last multiple of `every`: a schedule in epochs, say, that changes only between
         them.
 
@@ -285,7 +458,7 @@ class Schedule(ABC):
 
         return Staircase(self, every)
 
-    def shift(self, n: int) -> compose.Shift:
+    def shift(self, n: Duration) -> compose.Shift:
         """The schedule as it stands n steps later: `a.shift(n)(t) == a(t + n)`; a negative n holds a(0)
         first.
 
@@ -311,12 +484,12 @@ class Schedule(ABC):
         from lrcore.compose import Stretch
 
         stretched = Stretch(self, factor)
-        rounded = list(self._rounded_durations(stretched.factor))
+        rounded = [] if self._is_late else list(self._rounded_durations(stretched.factor))
         if rounded and stretched.factor != 1.0:
             warnings.warn(f"stretch({factor}) rounds {', '.join(rounded)}", RoundingWarning, stacklevel=2)
         return stretched
 
-    def warmup(self, steps: int, init_value: float = 0.0) -> Schedule:
+    def warmup(self, steps: Duration, init_value: float = 0.0) -> Schedule:
         """A linear rise from `init_value` to the first value, over `steps` updates, before this schedule
         begins.
 
@@ -327,14 +500,14 @@ class Schedule(ABC):
             >>> Cosine(1.0, 0.0, 2).warmup(2).table(6).tolist()
             [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
         """
-        from lrcore.compose import warmed_up
+        from lrcore.recipes import warmup
 
-        return warmed_up(self, steps, init_value)
+        return warmup(self, steps, init_value)
 
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         """Each duration of this tree that `factor` does not make whole, as 'Name.field 10 to 3 (3.3)'."""
         for item in _fields(type(self)):
-            if not item.metadata["duration"]:
+            if item.metadata["duration"] not in ("span", "place"):
                 continue
             given = getattr(self, item.name)
             least = int(item.metadata["duration"] == "span")
@@ -356,6 +529,10 @@ class Schedule(ABC):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Schedule:
         return self
+
+
+def _has_text(given: object) -> bool:
+    return any(map(_has_text, given)) if isinstance(given, tuple) else is_text(given)
 
 
 @cache

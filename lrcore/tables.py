@@ -227,7 +227,8 @@ class MappedTable(Table):
 
     def __init__(self, path: str, record: Record, values: NDArray[Any]) -> None:
         depth = 1 + (record.start > 0)
-        for name, value in {"path": path, "record": record, "values": values, "_depth": depth}.items():
+        slots = {"path": path, "record": record, "values": values, "_depth": depth, "_is_late": False}
+        for name, value in slots.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:

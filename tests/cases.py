@@ -343,15 +343,15 @@ COMBINATORS = [
         6,
     ),
     Case(
-        "Sequence: warm-up",
-        lambda: lr.Constant(0.5).warmup(4),
+        "warmup: of a constant rate",
+        lambda: lr.warmup(lr.Constant(0.5), 4),
         ((0, 0.0), (1, 0.125), (3, 0.375), (4, 0.5), (5, 0.5)),
         (4,),
         4,
     ),
     # from 1/4 to 1, then the decay from its own beginning
     Case(
-        "Sequence: warm-up of a decay",
+        "warmup: of a decay",
         lambda: lr.Linear(1.0, 0.0, 8).warmup(2, init_value=0.25),
         ((0, 0.25), (1, 0.625), (2, 1.0), (3, 0.875), (10, 0.0), (11, 0.0)),
         (2, 10),

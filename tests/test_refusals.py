@@ -55,10 +55,37 @@ TOO_FAR = [
     (2**53, ValueError, r"int <= 9007199254740991.*9007199254740992"),
     (10**30, ValueError, "int <=.*1000000"),
 ]
-NO_DURATION = [*NO_INT, *TOO_FAR, (0, ValueError, ">= 1.*got 0"), (-1, ValueError, ">= 1.*got -1")]
+NO_UNITS = [  # texts that are no durations
+    ("10", ValueError, "int or a text.*'10'.*str"),
+    ("5epp", ValueError, "int or a text.*'5epp'.*did you mean 'ep'"),
+    ("50 percent", ValueError, "int or a text.*'50 percent'"),
+    ("ep", ValueError, "int or a text.*'ep'"),
+    ("", ValueError, "int or a text.*''"),
+    ("1e999ep", ValueError, "int or a text.*'1e999ep'"),
+    ("nanep", ValueError, "int or a text.*'nanep'"),
+    ("5ep" + " " * 50, ValueError, "int or a text.*'5ep +"),
+    ("1.5 updates", ValueError, "whole number.*'1.5 updates'"),
+]
+NO_DURATION = [
+    *[row for row in NO_INT if not isinstance(row[0], str)],
+    *NO_UNITS,
+    *TOO_FAR,
+    (0, ValueError, ">= 1.*got 0"),
+    (-1, ValueError, ">= 1.*got -1"),
+    ("0ep", ValueError, "> 0.*'0ep'"),
+    ("-5%", ValueError, "> 0.*'-5%'"),
+    ("0 updates", ValueError, ">= 1.*got 0"),
+]
+NO_TIME = [*[row for row in NOT_POSITIVE if not isinstance(row[0], str)], *NO_UNITS, ("0ep", ValueError, "> 0.*'0ep'")]
 NO_SPAN = [*NO_INT, *TOO_FAR, (-1, ValueError, ">= 0.*got -1")]
-NO_SHIFT = [*NO_INT, *TOO_FAR, (-(2**53), ValueError, "-9007199254740992")]
-NO_COUNT = [row for row in NO_DURATION if row[0] is not None]
+NO_SHIFT = [
+    *[row for row in NO_INT if not isinstance(row[0], str)],
+    *NO_UNITS,
+    *TOO_FAR,
+    (-(2**53), ValueError, "-9007199254740992"),
+    ("rest", ValueError, "int or a text.*'rest'"),
+]
+NO_COUNT = [*[row for row in NO_INT if row[0] is not None], *TOO_FAR, (0, ValueError, ">= 1.*got 0")]
 NO_BOUND = [row for row in NO_VALUE if row[0] is not None]
 NO_SCHEDULE = [
     (None, TypeError, "schedule.*None"),
@@ -107,7 +134,7 @@ def of_ends(curve, **more):
 
 def of_decay(decay, rates):
     good = {"init_value": 1.0, "decay_rate": 0.5, "decay_steps": 10}
-    return decay, good, {"init_value": NO_VALUE, "decay_rate": rates, "decay_steps": NOT_POSITIVE}
+    return decay, good, {"init_value": NO_VALUE, "decay_rate": rates, "decay_steps": NO_TIME}
 
 
 # Each class: good arguments, and what each of its fields refuses.
