@@ -1,27 +1,35 @@
-"""The `lrcore` command: write tables, look at them, run the demo.
+"""The `lrcore` command: its parsers and its end.
 
-What it needs is imported when it is used, so that `--help` costs no more than Python and lrcore itself. A mistake of
-the user ends in one line on standard error and exit status 2.
+What a command does stands in _commands.py, which is imported once the arguments are understood: `--help` costs no more
+than Python and argparse. A mistake of the user ends in one line on standard error and exit status 2.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
+import contextlib
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from lrcore import RoundingWarning, __version__
+from lrcore import __version__
 
 USAGE = 2  # the exit status of wrong arguments, as argparse has it
+BROKEN_PIPE = 128 + 13  # as of a program that SIGPIPE ends
 
-_TABLE_EPILOG = """\
-EXPR is written as in Python, and never run as code:
+_SCHEDULE = """\
+SCHEDULE is one of:
+  run.yaml run.toml run.json   a spec file; @FILE reads any other file with a spec or an expression
+  lr.npy lr.safetensors ...    a table that lrcore wrote
+  -                            standard input: an expression or JSON
+  "Cosine(0.1, 0, 1000)"       an expression, written as in Python and never run as code
+"""
+
+_NAMES = """\
+in an expression:
   curves       Constant Linear Cosine Polynomial Exponential ExponentialDecay
                NaturalExpDecay InverseTimeDecay InverseSqrt Piecewise Interpolate Table
   combinators  Sequence Cycle Product Sum Scale Clip Staircase Shift Stretch
@@ -29,94 +37,313 @@ EXPR is written as in Python, and never run as code:
                wsd noam inverse_sqrt
   operators    a >> b   a * b   0.5 * a   a + b
   methods      .warmup .clip .staircase .shift .stretch
-
-examples:
-  lrcore table "warmup_cosine(0.1, 0.0, warmup_steps=2_000, steps=100_000)" -n 100_000 -o lr.npy
-  lrcore table "Cosine(3e-4, 0, 1_000_000).warmup(10_000)" -n 1e6 --dtype float32 -o lr.safetensors
-  lrcore table "sgdr(0.1, 0.001, period=1000, period_mult=2)" -n 1_000_000 -o lr.parquet --force
+  durations    1000 (updates) "5ep" "30%" "2e9tok" "1e6samples" "rest"
 """
 
-_EPILOG = """\
-examples:
-  lrcore table "Linear(0, 0.1, 100) >> Cosine(0.1, 0, 900)" -n 1000 -o lr.npy
+_STATUS = """\
+exit status: 0 done; 1 lint found something, diff found a difference; 2 wrong arguments or files, in one line on
+standard error; 130 interrupted.
+"""
+
+_EXAMPLES = {
+    "": """\
+  lrcore table "Linear(0, 0.1, 100) >> Cosine(0.1, 0, 900)" -o lr.npy
   lrcore show lr.npy
-  lrcore demo
-"""
+  lrcore plot "sgdr(0.1, 0.001, period=100, period_mult=2)" -n 700
+  lrcore explain "warmup_cosine(0.1, 0.0, '5%', '100%')" --total-steps 1000
+""",
+    "table": """\
+  lrcore table "warmup_cosine(0.1, 0.0, warmup_steps=2_000, steps=100_000)" -o lr.npy
+  lrcore table "Cosine(3e-4, 0, 1_000_000).warmup(10_000)" -n 1e6 --dtype float32 -o lr.safetensors
+  lrcore table "sgdr(0.1, 0.001, period='1ep')" --steps-per-epoch 500 -n 1_000_000 -o lr.parquet --force
+""",
+    "plot": """\
+  lrcore plot "warmup_cosine(0.1, 0.0, 100, 1000)"
+  lrcore plot "Cosine(0.1, 0, 900)" "Linear(0.1, 0, 900)" -o both.svg
+  lrcore plot "wsd(0.1, 0.0, '5%', '75%', '20%')" --total-steps 1e6 --log -o run.html --force
+""",
+    "explain": """\
+  lrcore explain "warmup_cosine(0.1, 0.0, 100, 1000)"
+  lrcore explain "Cosine(0.1, 0, '90ep').warmup('5ep')" --steps-per-epoch 500 --json
+""",
+    "lint": """\
+  lrcore lint "warmup_cosine(0.1, 0.0, 100, 1000)" -n 500    # exits 1
+  lrcore lint "Constant(0.1)" -n 1000 --ignore constant --json
+""",
+    "diff": """\
+  lrcore diff "Cosine(0.1, 0, 1000)" "Linear(0.1, 0, 1000)"    # exits 1
+  lrcore diff "Constant(0.1)" torch.csv -n 3 --rtol 1e-6
+""",
+    "replan": """\
+  lrcore replan "Cosine(0.1, 0, 1000)" --at 400 --total-steps 2000 -o longer.json
+  lrcore replan "warmup_cosine(0.1, 0.0, '5%', '100%')" --old-total-steps 1000 --at 400 --total-steps 800 --keep shape
+""",
+    "show": """\
+  lrcore show "Cosine(0.1, 0, 1000).warmup(100)" -o run.json
+  lrcore show run.json
+  lrcore table run.json -o lr.npy
+  lrcore show lr.npy --verify
+""",
+    "schema": """\
+  lrcore schema
+  lrcore schema -o lrcore.schema.json
+""",
+    "completion": """\
+  lrcore completion bash > lrcore.bash && source ./lrcore.bash
+  lrcore completion zsh > _lrcore
+""",
+}
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, instead of after the usage."""
+    """Says what is wrong in one line, instead of after the usage; takes no abbreviations, so scripts stay right."""
+
+    def __init__(self, **options: Any) -> None:
+        raw = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=raw, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(USAGE, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+# ---- The entry ----
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _status(given)
+        finally:
+            if sys.stdout is not None:  # what is buffered meets a closed pipe or a full disk only now
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        _forget_output()
+        _say("", _one_line(error))
+        return USAGE
+
+
+def _status(given: list[str]) -> int:
     options = _parser().parse_args(given[:1] if given[:1] == ["demo"] else given)
     options.rest = given[1:]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", RoundingWarning)
-            warnings.showwarning = lambda message, *_, **__: _say(options.command, f"warning: {message}")
-            return int(options.run(options))
-    except (ValueError, OSError, ImportError) as error:
+        return _run(options)
+    except BrokenPipeError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, OSError, ImportError, MemoryError, RecursionError) as error:
         _say(options.command, _one_line(error))
         return USAGE
     except KeyboardInterrupt:
         _say(options.command, "interrupted")
         return 128 + signal.SIGINT
+    except Exception:  # a mistake of ours; a traceback helps, but 1 would tell a pipeline that lint found something
+        import traceback
+
+        traceback.print_exc()
+        return USAGE
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "demo":
+        from lrcore import demo
+
+        return demo.main(options.rest)
+    if options.command == "completion":
+        return _completion(options.shell)
+    from lrcore import RoundingWarning, _commands
+
+    signal.signal(signal.SIGTERM, _leave)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without the characters of a picture
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RoundingWarning)
+        warnings.showwarning = lambda message, *_, **__: _say(options.command, f"warning: {message}")
+        return _commands.COMMANDS[options.command](options)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """Ends by an exception, so that an unfinished file is removed."""
+    raise SystemExit(128 + number)
 
 
 def _say(command: str, message: str) -> None:
-    print(f"lrcore {command}: {message}", file=sys.stderr)
+    print(f"lrcore{' ' if command else ''}{command}: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return " ".join(f"{error.filename}: {error.strerror}".split())
-    return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error) or f"failed with {type(error).__name__}"
+
+
+def _forget_output() -> None:
+    """What is left in the buffer goes nowhere, or Python would try once more on its way out, and complain."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _completion(shell: str) -> int:
+    try:
+        import shtab
+    except ImportError as error:
+        raise ImportError("completion needs shtab: pip install 'lrcore[cli]'") from error
+    parser = _parser()
+    for command in _commands_of(parser).values():
+        for action in command._actions:
+            if action.metavar in _FILES:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, shell))
+    return 0
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, by its name."""
+    return {
+        name: found
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name, found in action.choices.items()
+    }
+
+
+# ---- The parsers ----
+
+_FILES = ("SCHEDULE", "A", "B", "FILE")  # the arguments that a shell completes with files
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
         prog="lrcore",
-        description="Learning-rate schedules as values: tables of them on disk, and a demo.",
-        epilog=_EPILOG,
-        formatter_class=raw,
+        description="Learning-rate schedules as values: look at them, check them, change them, write them to disk.",
+        epilog="\n".join([_SCHEDULE, _STATUS, f"examples:\n{_EXAMPLES['']}"]),
     )
-    parser.add_argument("--version", action="version", version=f"lrcore {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"lrcore {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    table = commands.add_parser(
-        "table",
-        help="write the values of a schedule to a file",
-        description="Writes the values of a schedule to a .npy, .safetensors or .parquet file.",
-        epilog=_TABLE_EPILOG,
-        formatter_class=raw,
-    )
-    _add_table_options(table)
-    show = commands.add_parser("show", help="print what a table holds", description="Prints what a table holds.")
-    show.add_argument("path", metavar="PATH", help="a table that lrcore wrote")
-    show.add_argument("--verify", action="store_true", help="compare the SHA-256 of the values as well")
-    show.set_defaults(run=_show)
-    demo = commands.add_parser("demo", help="the main job on real data (see lrcore demo --help)")
-    demo.set_defaults(run=_demo)
+    for name, (summary, description, add) in _COMMANDS.items():
+        epilog = [_SCHEDULE] if name in _WITH_SCHEDULE else []
+        epilog += [_NAMES] if name == "table" else []
+        epilog += [f"examples:\n{_EXAMPLES[name]}"] if name in _EXAMPLES else []
+        made = commands.add_parser(name, help=summary, description=description, epilog="\n".join(epilog))
+        add(made)
     return parser
 
 
-def _add_table_options(table: argparse.ArgumentParser) -> None:
-    add = table.add_argument
-    add("expression", metavar="EXPR", help="the schedule; - reads it from standard input")
-    add("-n", dest="steps", metavar="N", type=_count, required=True, help="how many steps (1_000_000 and 1e6 are fine)")
-    add("-o", dest="path", metavar="PATH", required=True, help="where to: *.npy, *.safetensors or *.parquet")
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser)
+    _add_output(parser, "where to: *.npy, *.safetensors or *.parquet", required=True)
+    _add_steps(parser, "how many steps (1_000_000 and 1e6 are fine)")
+    add = parser.add_argument
     add("--dtype", default="float64", choices=("float64", "float32"), help="float64 unless given")
     add("--start", metavar="STEP", type=_count, default=0, help="the first step, 0 unless given")
     add("--threads", metavar="T", type=_count, default=min(os.cpu_count() or 1, 4), help="%(default)s unless given")
     add("--no-progress", action="store_true", help="no progress bar, however long it takes")
-    add("--force", action="store_true", help="replace a file of that name")
-    table.set_defaults(run=_table)
+    _add_units(parser)
+
+
+def _add_plot(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser, nargs="+")
+    _add_output(parser, "a picture instead: *.png, *.svg, *.pdf, or *.html (interactive, needs no network)")
+    _add_steps(parser)
+    parser.add_argument("--log", action="store_true", help="a logarithmic axis of values")
+    _add_units(parser)
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser)
+    _add_steps(parser)
+    _add_json(parser)
+    _add_units(parser)
+
+
+def _add_lint(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser)
+    _add_steps(parser)
+    for name, what in (("--only", "report only findings of these names"), ("--ignore", "report none of these names")):
+        parser.add_argument(name, nargs="+", action="extend", default=[], metavar="NAME", help=what)
+    _add_json(parser)
+    _add_units(parser)
+
+
+def _add_diff(parser: argparse.ArgumentParser) -> None:
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="a schedule, or a trace: see below")
+    _add_steps(parser)
+    parser.add_argument("--rtol", type=_tolerance, default=0.0, metavar="R", help="relative tolerance, 0 unless given")
+    parser.add_argument("--atol", type=_tolerance, default=0.0, metavar="R", help="absolute tolerance, 0 unless given")
+    _add_json(parser)
+    _add_units(parser)
+
+
+def _add_replan(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser)
+    add = parser.add_argument
+    add("--at", metavar="STEP", type=_count, required=True, help="updates already done: up to here nothing changes")
+    add("--total-steps", dest="new_total", metavar="N", type=_count, required=True, help="the new length, in updates")
+    keep = ("value", "position", "shape")
+    add("--keep", default="value", choices=keep, help="what the rest keeps: see below; %(default)s unless given")
+    _add_steps(parser, "the old length, in updates")
+    _add_output(parser, "the new schedule as a spec file: *.yaml, *.toml or *.json")
+    _add_json(parser)
+    _add_units(parser, total="--old-total-steps")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    _add_schedule(parser)
+    parser.add_argument("--verify", action="store_true", help="of a table: compare the SHA-256 of the values as well")
+    _add_output(parser, "write it as a spec file: *.yaml, *.toml or *.json")
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    _add_output(parser, "where to, instead of standard output")
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh", metavar="SHELL")
+
+
+def _add_nothing(_parser: argparse.ArgumentParser) -> None:
+    """The demo reads its own arguments."""
+
+
+def _add_schedule(parser: argparse.ArgumentParser, **options: Any) -> None:
+    dest = "schedules" if options else "schedule"
+    parser.add_argument(dest, metavar="SCHEDULE", help="see below", **options)
+
+
+def _add_steps(parser: argparse.ArgumentParser, what: str = "how many steps") -> None:
+    unless = "unless given, --total-steps or the schedule's own length"
+    if parser.prog.endswith("replan"):
+        unless = "unless given, --old-total-steps or the schedule's own length"
+    parser.add_argument("-n", dest="steps", metavar="N", type=_count, help=f"{what}; {unless}")
+
+
+def _add_output(parser: argparse.ArgumentParser, what: str, **options: Any) -> None:
+    parser.add_argument("-o", dest="path", metavar="FILE", help=what, **options)
+    parser.add_argument("--force", action="store_true", help="replace a file of that name")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON document on standard output")
+
+
+def _add_units(parser: argparse.ArgumentParser, total: str = "--total-steps") -> None:
+    group = parser.add_argument_group("the run", 'what durations with units ("5ep", "30%") come to in updates')
+    for name, what in (
+        (total, "micro-batches of the run, or updates if that is the same: for 30%% and rest"),
+        ("--steps-per-epoch", "micro-batches of an epoch: for 5ep"),
+        ("--tokens-per-step", "tokens of a micro-batch: for 2e9tok"),
+        ("--samples-per-step", "samples of a micro-batch: for 1e6samples"),
+        ("--micro-batches-per-update", "gradient accumulation, 1 unless given"),
+        ("--world-size", "processes that share the steps, 1 unless given"),
+    ):
+        dest = name.removeprefix("--").removeprefix("old-").replace("-", "_")
+        group.add_argument(name, dest=dest, metavar="N", type=_count, help=what)
 
 
 def _count(text: str) -> int:
@@ -132,61 +359,77 @@ def _count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
 
 
-def _table(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from lrcore import expression, tables
-
-    if Path(options.path).exists() and not options.force:
-        raise FileExistsError(errno.EEXIST, "is there already; --force replaces it", options.path)
-    text = sys.stdin.read() if options.expression == "-" else options.expression
-    schedule = expression.parse(text)
-    signal.signal(signal.SIGTERM, _leave)
-    begin = time.perf_counter()
-    record = tables.save_table(
-        schedule,
-        options.path,
-        options.steps,
-        start=options.start,
-        dtype=options.dtype,
-        threads=options.threads,
-        progress=False if options.no_progress else None,
-    )
-    seconds = time.perf_counter() - begin
-    print(f"{options.path}: {_described(record)}, {record.nbytes / 1e6:,.2f} MB, in {seconds:.2f} s")
-    print(f"sha256 {record.sha256}")
-    return 0
+def _tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if 0.0 <= number < float("inf"):
+        return number
+    raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text!r}")
 
 
-def _leave(number: int, _frame: object) -> NoReturn:
-    """Ends by an exception, so that the unfinished file is removed."""
-    raise SystemExit(128 + number)
+_TRACE = """\
+Says where, by how much and why two schedules differ.
 
+A and B are each a SCHEDULE, or the trace of another framework, its value at step 0, 1, 2, ...: an .npy array, a .csv
+or .txt with a number on each line (the first may be a heading), or a .json list of numbers. The first N steps are
+compared; of a trace, unless -n is given, as many as it has."""
 
-def _described(record: Any) -> str:
-    steps = "step" if record.length == 1 else "steps"
-    return f"{record.length:,} {steps} of {record.dtype}"
+_KEEP = """\
+A schedule that equals the old one up to step --at and is done after --total-steps updates. Says by how much the value
+jumps there. --keep is what the rest of the run keeps:
+  value     goes on from the value at --at, and comes to the old end
+  position  goes on from the same share of the way
+  shape     the new run's own shape, from --at on
+--at, --total-steps and -n are in updates; --old-total-steps is what the old schedule's own units refer to."""
 
-
-def _show(options: argparse.Namespace) -> int:
-    from lrcore import tables
-
-    table = tables.open_table(options.path, verify=options.verify)
-    record = table.record
-    last = record.start + record.length - 1
-    print(f"{options.path}: {_described(record)}, {record.start:,} to {last:,}")
-    print(f"schedule  {record.schedule}")
-    print(f"values    {table(record.start)!r} ... {table(last)!r}")
-    print(f"sha256    {record.sha256} ({'verified' if options.verify else 'not verified, see --verify'})")
-    print(f"lrcore    {record.version}")
-    return 0
-
-
-def _demo(options: argparse.Namespace) -> int:
-    """The demo reads its own arguments."""
-    from lrcore import demo
-
-    return demo.main(options.rest)
+# Each command: its line in the list, its description, and what adds its arguments.
+_COMMANDS = {
+    "table": (
+        "write the values of a schedule to a file",
+        "Writes the values of a schedule to a .npy, .safetensors or .parquet file.",
+        _add_table,
+    ),
+    "plot": (
+        "draw schedules, in the terminal or to a file",
+        "Draws schedules in the terminal, or to a file.",
+        _add_plot,
+    ),
+    "explain": (
+        "what a person would check: boundaries, peak, end, mean",
+        "Prints what a person would check: the first value, boundaries and restarts, the peak, the end, the mean.",
+        _add_explain,
+    ),
+    "lint": (
+        "find mistakes before the run is paid for; exit status 1 if any",
+        "Finds what is likely a mistake: reason and cure.\nExit status: 0 nothing found, 1 findings, 2 error.",
+        _add_lint,
+    ),
+    "diff": (
+        "where two schedules differ, or one and a trace; exit status 1 if they do",
+        f"{_TRACE}\nExit status: 0 equal within --rtol and --atol, 1 different, 2 error.",
+        _add_diff,
+    ),
+    "replan": ("make a run longer or shorter while it runs", _KEEP, _add_replan),
+    "show": (
+        "print what a table or a spec file holds",
+        "Prints what a table holds, or the expression, fingerprint and length of any other schedule.",
+        _add_show,
+    ),
+    "schema": (
+        "print the JSON Schema of spec files",
+        "Prints the JSON Schema of spec files, for editors.",
+        _add_schema,
+    ),
+    "demo": ("the main job on real data (see lrcore demo --help)", None, _add_nothing),
+    "completion": (
+        "print the completion script of a shell",
+        "Prints a script that teaches a shell to complete lrcore's commands, options and files (needs shtab).",
+        _add_completion,
+    ),
+}
+_WITH_SCHEDULE = ("table", "plot", "explain", "lint", "diff", "replan", "show")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command: what it writes and prints, and one line for every mistake."""
+"""lrcore table and lrcore show: what they write and print, and one line for every mistake."""
 
 import hashlib
 import re
@@ -20,57 +20,16 @@ from lrcore.tables import open_table
 COSINE = "Cosine(0.1, 0.0, 1000)"
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def handlers():
-    """The command takes over SIGTERM, which tests have to give back."""
-    kept = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, kept)
-
-
-def lrcore(*arguments, **options):
-    """The installed command."""
-    command = [str(Path(sys.executable).with_name("lrcore")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
-
-
-@pytest.fixture
-def fails(capsys):
-    """Runs the command, which has to fail as a user may expect: one line, status 2, nothing written."""
-
-    def run(*arguments):
-        before = set(Path().iterdir())
-        capsys.readouterr()
-        try:
-            status = main(arguments)
-        except SystemExit as left:  # argparse leaves by itself
-            status = left.code
-        printed = capsys.readouterr()
-        assert status == 2
-        assert printed.out == ""
-        assert printed.err.count("\n") == 1
-        assert printed.err.endswith("\n")
-        assert set(Path().iterdir()) == before
-        return printed.err.rstrip()
-
-    return run
-
-
 # --- table
 
 
-def test_table_writes_each_format():
+def test_table_writes_each_format(installed):
     for name, load in (
         ("lr.npy", np.load),
         ("lr.safetensors", lambda path: safetensors.numpy.load_file(path)["values"]),
         ("lr.parquet", lambda path: pq.read_table(path)["values"].to_numpy()),
     ):
-        done = lrcore("table", COSINE, "-n", "1000", "-o", name)
+        done = installed("table", COSINE, "-n", "1000", "-o", name)
         expected = lr.Cosine(0.1, 0.0, 1000).table(1000)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith(f"{name}: 1,000 steps of float64, 0.01 MB, in ")
@@ -87,8 +46,8 @@ def test_table_options(capsys):
     assert "100 steps of float32" in capsys.readouterr().out
 
 
-def test_table_reads_standard_input():
-    done = lrcore("table", "-", "-n", "5", "-o", "lr.npy", input=f"{COSINE}\n")
+def test_table_reads_standard_input(installed):
+    done = installed("table", "-", "-n", "5", "-o", "lr.npy", input=f"{COSINE}\n")
     assert done.returncode == 0, done.stderr
     assert open_table("lr.npy").schedule == lr.Cosine(0.1, 0.0, 1000)
 
@@ -100,6 +59,56 @@ def test_table_replaces_only_by_force(fails):
     assert open_table("lr.npy").schedule == lr.Cosine(0.1, 0.0, 1000)
     assert main(["table", "Constant(1)", "-n", "10", "-o", "lr.npy", "--force"]) == 0
     assert open_table("lr.npy").schedule == lr.Constant(1)
+
+
+def test_the_length_of_a_table(run):
+    """Unless -n says it: that of the run in updates, or the schedule's own."""
+    for arguments, steps in (
+        ([], 1000),
+        (["--total-steps", "3e2"], 300),
+        (["--total-steps", "300", "--world-size", "4", "--micro-batches-per-update", "5"], 15),
+        (["--total-steps", "300", "-n", "7"], 7),
+    ):
+        assert run("table", COSINE, "-o", "lr.npy", "--force", *arguments)[0] == 0
+        assert np.load("lr.npy").tobytes() == lr.Cosine(0.1, 0.0, 1000).table(steps).tobytes()
+
+
+def test_units(run, fails):
+    schedule = "Linear(0.0, 0.1, '2ep') >> Cosine(0.1, 0.0, 'rest')"
+    status, _, errors = run("table", schedule, "-o", "lr.npy", "--total-steps", "1_005", "--steps-per-epoch", "100")
+    assert (status, errors) == (0, "")
+    assert open_table("lr.npy").schedule == lr.Linear(0.0, 0.1, 200) >> lr.Cosine(0.1, 0.0, 805)
+    error = fails("table", schedule, "-o", "new.npy")
+    assert (
+        error == "lrcore table: Linear.steps: '2ep' needs --steps-per-epoch; Cosine.steps: 'rest' needs --total-steps"
+    )
+    error = fails("table", schedule, "-o", "new.npy", "--world-size", "2", "--total-steps", "5")
+    assert error == "lrcore table: Linear.steps: '2ep' needs --steps-per-epoch"
+    for option in ("--total-steps", "--steps-per-epoch", "--tokens-per-step", "--samples-per-step", "--world-size"):
+        error = fails("table", schedule, "-o", "new.npy", option, "0")
+        if option in ("--total-steps", "--steps-per-epoch"):
+            assert "needs --" in error or error.startswith(f"lrcore table: {option}: expected a whole number, ")
+        else:
+            assert error.startswith(f"lrcore table: {option}: expected a whole number, an int >= 1, got 0")
+
+
+def test_each_unit_has_its_option(run):
+    for duration, options, steps in (
+        ("'25%'", ["--total-steps", "400"], 100),
+        ("'3ep'", ["--steps-per-epoch", "50"], 150),
+        ("'2e6tok'", ["--tokens-per-step", "1e4"], 200),
+        ("'1e4samples'", ["--samples-per-step", "40"], 250),
+        ("'1e4samples'", ["--samples-per-step", "40", "--micro-batches-per-update", "2"], 125),
+        ("'1e4samples'", ["--samples-per-step", "40", "--world-size", "5"], 50),
+    ):
+        status, *_ = run("table", f"Cosine(0.1, 0, {duration})", "-n", "400", "-o", "lr.npy", "--force", *options)
+        assert status == 0
+        assert open_table("lr.npy").schedule == lr.Cosine(0.1, 0.0, steps)
+
+
+def test_what_rounds_is_said(run):
+    status, _, errors = run("table", "Linear(1, 0, '1%')", "-o", "lr.npy", "--total-steps", "450")
+    assert (status, errors) == (0, "lrcore table: warning: bind rounds Linear.steps '1%' = 4.5 to 5\n")
 
 
 def test_a_warning_is_one_line(capsys):
@@ -129,7 +138,7 @@ def test_a_warning_is_one_line(capsys):
         ([COSINE, "--start", "-1"], r"start: expected .*, got -1 \(int\)"),
         ([COSINE, "--threads", "0"], r"threads: expected .*, got 0 \(int\)"),
         ([COSINE, "--dtype", "int8"], r"argument --dtype: invalid choice: 'int8' .*\(see lrcore table --help\)"),
-        ([], r"the following arguments are required: EXPR \(see lrcore table --help\)"),
+        ([], r"the following arguments are required: SCHEDULE \(see lrcore table --help\)"),
     ],
 )
 def test_mistakes(fails, arguments, message):
@@ -143,9 +152,12 @@ def test_mistakes(fails, arguments, message):
         ([], "lrcore: the following arguments are required: COMMAND (see lrcore --help)"),
         (["table", COSINE, "-n", "1", "-o", "lr.npy", "--colour"], "lrcore: unrecognized arguments: --colour (see "),
         (["tabel"], "lrcore: argument COMMAND: invalid choice: 'tabel'"),
-        (["table", COSINE, "-o", "lr.npy"], "lrcore table: the following arguments are required: -n"),
+        (
+            ["table", "Constant(1)", "-o", "lr.npy"],
+            "lrcore table: -n: expected how many steps, as nothing here has an ",
+        ),
         (["table", COSINE, "-n", "5"], "lrcore table: the following arguments are required: -o"),
-        (["show"], "lrcore show: the following arguments are required: PATH"),
+        (["show"], "lrcore show: the following arguments are required: SCHEDULE"),
     ],
 )
 def test_what_is_missing(fails, arguments, message):
@@ -212,62 +224,4 @@ def test_show_names_what_is_wrong(fails):
     assert "expected values with SHA-256" in fails("show", "lr.npy", "--verify")
     assert "bare.npy: expected its metadata beside it" in fails("show", "bare.npy")
     assert "nothing.npy: No such file or directory" in fails("show", "nothing.npy")
-    assert "path: expected a name that ends in" in fails("show", "lr.txt")
-
-
-# --- help
-
-
-def test_help_shows_examples_that_run(capsys):
-    with pytest.raises(SystemExit) as left:
-        main(["table", "--help"])
-    assert left.value.code == 0
-    text = capsys.readouterr().out
-    examples = [line.strip() for line in text.splitlines() if line.startswith("  lrcore table")]
-    assert len(examples) == 3
-    for example in examples:
-        done = subprocess.run(
-            ["sh", "-c", example.replace("lrcore", f"{sys.executable} -m lrcore.cli", 1)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, ""), example
-    for name in lr.__all__:
-        if isinstance(getattr(lr, name), type) and issubclass(getattr(lr, name), lr.Schedule) and name != "Schedule":
-            assert f" {name}" in text
-
-
-def test_help_and_version(capsys):
-    for arguments, expected in ((["--help"], "lrcore show lr.npy"), (["--version"], f"lrcore {lr.__version__}\n")):
-        with pytest.raises(SystemExit) as left:
-            main(arguments)
-        assert left.value.code == 0
-        assert expected in capsys.readouterr().out
-
-
-def test_the_demo_reads_its_own_arguments(capfd):
-    with pytest.raises(SystemExit) as left:
-        main(["demo", "--help"])
-    assert left.value.code == 0
-    assert "usage: lrcore demo" in capfd.readouterr().out
-    with pytest.raises(SystemExit) as left:
-        main(["demo", "--no-such-option"])
-    assert left.value.code == 2
-
-
-def test_help_loads_nothing_that_it_does_not_need():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "lrcore.cli", "--help"], capture_output=True, text=True, check=True
-    )
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    plain = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import lrcore, argparse"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    needed = {line.rpartition("|")[2].strip() for line in plain.stderr.splitlines()}
-    assert "lrcore.schedule" in loaded
-    assert len(loaded - needed) < 15
-    assert not {"hashlib", "json", "tqdm", "pyarrow", "lrcore.expression", "lrcore._tablefiles"} & loaded
+    assert "'lr.txt': expected an expression or the name of a file that ends in .json" in fails("show", "lr.txt")

@@ -36,6 +36,8 @@ RANKS = {
     "_articles": 6,
     "_demo_training": 7,
     "_demo_pictures": 8,
+    "_arguments": 8,
+    "_commands": 9,
     "demo": 9,
     "cli": 10,
 }

@@ -1,0 +1,296 @@
+"""What each command does: reads its arguments, calls lrcore, prints the answer and gives the exit status.
+
+An answer is printed by rich on a terminal, if it is there, as plain text elsewhere, and as one JSON document with
+`--json`. A file is written beside its place and renamed, and replaces another only with `--force`. What only one
+command needs is imported by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from lrcore import _arguments, _check, _replace, tables
+from lrcore._arguments import Inputs
+from lrcore.schedule import Schedule
+from lrcore.tables import MappedTable
+
+FOUND = 1  # the exit status of lint with findings, of diff with a difference
+
+
+# ---- Schedules in ----
+
+
+def _schedule(options: argparse.Namespace) -> Schedule:
+    return _arguments.bound(Inputs().schedule(options.schedule), options)
+
+
+# ---- Answers out ----
+
+
+def _print(answer: Any, options: argparse.Namespace, document: Callable[[], dict[str, Any]]) -> None:
+    if options.json:
+        print(json.dumps(_plain(document()), indent=2, allow_nan=False))
+    elif not _print_rich(answer):
+        print(answer)
+
+
+def _print_rich(answer: Any) -> bool:
+    """Whether rich could print an answer: on a terminal, where it is installed."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    try:
+        from rich.console import Console
+    except ImportError:
+        return False
+    Console().print(answer)
+    return True
+
+
+def _plain(found: Any) -> Any:
+    """What JSON can say: a number that is not finite becomes null."""
+    if isinstance(found, dict):
+        return {str(name): _plain(item) for name, item in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_plain(item) for item in found]
+    if isinstance(found, float) and not math.isfinite(found):
+        return None
+    return found
+
+
+def _check_free(options: argparse.Namespace) -> None:
+    if options.path is not None and Path(options.path).exists() and not options.force:
+        raise FileExistsError(errno.EEXIST, "is there already; --force replaces it", options.path)
+
+
+def _write(path: str, content: bytes) -> None:
+    """Writes a file that is there whole or not at all."""
+    target = Path(path)
+    _replace.check_room(target, len(content))
+    with _replace.beside(target) as file:
+        file.write(content)
+        _replace.settle(file)
+        _replace.put(file, target)
+
+
+# ---- Commands ----
+
+
+def table(options: argparse.Namespace) -> int:
+    """Writes the values of a schedule."""
+    _check_free(options)
+    schedule = _schedule(options)
+    n = _arguments.steps_of([schedule], options)
+    begin = time.perf_counter()
+    record = tables.save_table(
+        schedule,
+        options.path,
+        n,
+        start=options.start,
+        dtype=options.dtype,
+        threads=options.threads,
+        progress=False if options.no_progress else None,
+    )
+    seconds = time.perf_counter() - begin
+    print(f"{options.path}: {_described(record)}, {record.nbytes / 1e6:,.2f} MB, in {seconds:.2f} s")
+    print(f"sha256 {record.sha256}")
+    return 0
+
+
+def _described(record: tables.Record) -> str:
+    return f"{_counted(record.length, 'step')} of {record.dtype}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def plot(options: argparse.Namespace) -> int:
+    """Draws schedules."""
+    from lrcore import plotting
+
+    _check_free(options)
+    inputs = Inputs()
+    drawn: dict[str, Schedule] = {}
+    for given in options.schedules:
+        drawn[_name(given, drawn)] = _arguments.bound(inputs.schedule(given), options)
+    n = options.steps if options.steps is not None else _arguments.updates_of(options)
+    if options.path is None:
+        print(_arguments.in_options(options, lambda: plotting.terminal(drawn, n, log=options.log)))
+    else:
+        _arguments.in_options(options, lambda: plotting.write_picture(options.path, drawn, n, log=options.log))
+        print(f"{options.path}: {_counted(len(drawn), 'schedule')}")
+    return 0
+
+
+def _name(given: str, taken: Iterable[str]) -> str:
+    """What a picture calls a schedule: its argument, cut, and numbered where that is another's name already."""
+    text = " ".join(given.split())
+    text = text if len(text) <= 60 else f"{text[:57]}..."
+    names = (text, *(f"{text} ({count})" for count in range(2, len(list(taken)) + 3)))
+    return next(name for name in names if name not in taken)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Prints what a person would check."""
+    from lrcore import insight
+
+    schedule = _schedule(options)
+    found = insight.explain(schedule, _arguments.steps_of([schedule], options))
+    _print(found, options, found.to_dict)
+    return 0
+
+
+def lint(options: argparse.Namespace) -> int:
+    """Prints what is likely a mistake."""
+    from lrcore import linting
+
+    only, ignored = (_names(f"--{name}", getattr(options, name)) for name in ("only", "ignore"))
+    schedule = _schedule(options)
+    n = _arguments.steps_of([schedule], options)
+    found = [
+        finding
+        for finding in linting.lint(schedule, n)
+        if finding.name not in ignored and (not only or finding.name in only)
+    ]
+    if options.json:
+        _print(None, options, lambda: {"n": n, "findings": [finding.to_dict() for finding in found]})
+    elif not found:
+        print(f"nothing found in {_counted(n, 'step')}")
+    for finding in () if options.json else found:
+        _print(finding, options, finding.to_dict)
+    return FOUND if found else 0
+
+
+def _names(option: str, given: Iterable[str]) -> set[str]:
+    """The names of findings, also separated by commas."""
+    from lrcore import linting
+
+    names = [name for item in given for name in item.split(",") if name]
+    for name in names:
+        if name not in linting.NAMES:
+            guess = _check.did_you_mean(name, linting.NAMES) or f" ({', '.join(linting.NAMES)})"
+            raise ValueError(f"{option}: expected the name of a finding, got {name!r}{guess}")
+    return set(names)
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Prints where two schedules differ."""
+    from lrcore import comparison
+
+    inputs = Inputs()
+    sides = [inputs.schedule_or_trace(given) for given in (options.a, options.b)]
+    sides = [_arguments.bound(side, options) if isinstance(side, Schedule) else side for side in sides]
+    found = comparison.diff(*sides, _compared(sides, options), rtol=options.rtol, atol=options.atol)
+    _print(found, options, found.to_dict)
+    return FOUND if found else 0
+
+
+def _compared(sides: list[Any], options: argparse.Namespace) -> int:
+    """How many steps: what was said, or those of the shorter trace, or the length of the run."""
+    traces = [len(side) for side in sides if not isinstance(side, Schedule)]
+    if options.steps is None and traces:
+        return min(traces)
+    return _arguments.steps_of([side for side in sides if isinstance(side, Schedule)], options)
+
+
+def replan(options: argparse.Namespace) -> int:
+    """Prints a schedule of another length, and writes it."""
+    _check_free(options)
+    schedule = _schedule(options)
+    n = options.steps if options.steps is not None else _arguments.updates_of(options)
+    at, total = options.at, options.new_total
+    found = schedule.replan(at, total, options.keep, n=n)
+    if options.path is not None:
+        _dump(found, options.path)
+    before, after = schedule(at), found(at)
+    if options.json:
+        document = {
+            "at": at,
+            "total_steps": total,
+            "keep": options.keep,
+            "value": after,
+            "old_value": before,
+            "jump": after - before,
+            "expression": repr(found),
+            "fingerprint": found.fingerprint(),
+        }
+        _print(None, options, lambda: document)
+        return 0
+    print(found)
+    print(f"jump at step {at:,}: {after - before:+g} (from {before!r} to {after!r})", file=sys.stderr)
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Prints what a table holds, or what a schedule is."""
+    _check_free(options)
+    found = Inputs(verify=options.verify).schedule(options.schedule)
+    if isinstance(found, MappedTable):
+        _show_table(found, options)
+    else:
+        _show_schedule(found)
+    if options.path is not None:
+        _dump(found, options.path)
+    return 0
+
+
+def _dump(found: Schedule, path: str) -> None:
+    from lrcore import spec
+
+    spec.dump(found, path)
+
+
+def _show_table(found: MappedTable, options: argparse.Namespace) -> None:
+    record = found.record
+    last = record.start + record.length - 1
+    print(f"{options.schedule}: {_described(record)}, {record.start:,} to {last:,}")
+    print(f"schedule  {record.schedule}")
+    print(f"values    {found(record.start)!r} ... {found(last)!r}")
+    print(f"sha256    {record.sha256} ({'verified' if options.verify else 'not verified, see --verify'})")
+    print(f"lrcore    {record.version}")
+
+
+def _show_schedule(found: Schedule) -> None:
+    print(f"schedule     {found!r}")
+    print(f"length       {_length(found)}")
+    print(f"fingerprint  {found.fingerprint()}")
+
+
+def _length(found: Schedule) -> str:
+    if not found.is_bound:
+        return "in units, see --total-steps and the like of the other commands"
+    return "never ends" if found.length is None else _counted(found.length, "update")
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Prints the JSON Schema of spec files."""
+    from lrcore import spec
+
+    _check_free(options)
+    text = json.dumps(spec.json_schema(), indent=2) + "\n"
+    if options.path is None:
+        sys.stdout.write(text)
+    else:
+        _write(options.path, text.encode())
+        print(f"{options.path}: the JSON Schema of spec files")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "table": table,
+    "plot": plot,
+    "explain": explain,
+    "lint": lint,
+    "diff": diff,
+    "replan": replan,
+    "show": show,
+    "schema": schema,
+}
