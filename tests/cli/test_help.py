@@ -77,7 +77,7 @@ def test_help_imports_next_to_nothing():
     for arguments in (["--help"], ["table", "--help"], ["lint", "-h"], ["--version"], ["tabel"], ["table"]):
         code = PROLOGUE.format(arguments=arguments) + "print(*sorted(sys.modules), file=sys.stderr)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        loaded = set(done.stderr.split())
+        loaded = set(done.stderr.splitlines()[-1].split())
         assert {name for name in loaded if name.startswith("lrcore")} == {"lrcore", "lrcore.cli"}
         assert not {"numpy", "json", "dataclasses", "asyncio", "traceback"} & loaded
 
