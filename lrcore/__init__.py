@@ -42,6 +42,7 @@ _HOMES = {
         "Table",
     ),
     "durations": ("UnboundError",),
+    "plotting": ("plot",),
     "recipes": (
         "cyclic_polynomial",
         "inverse_sqrt",

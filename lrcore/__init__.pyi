@@ -25,6 +25,7 @@ from lrcore.curves import (
     Table as Table,
 )
 from lrcore.durations import UnboundError as UnboundError
+from lrcore.plotting import plot as plot
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,
     inverse_sqrt as inverse_sqrt,

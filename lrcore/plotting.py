@@ -1,0 +1,520 @@
+"""Pictures of schedules: on matplotlib's axes, in files, in a notebook and in a terminal.
+
+Every picture is drawn from the schedule's own values at steps that `_sampling` picks, so a spike of one update in a
+million is seen, and a jump is drawn as one. Nothing here touches the global state of matplotlib or plotext.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcore import _check, _replace
+from lrcore._anatomy import corners
+from lrcore._check import END_OF_STEPS
+from lrcore._sampling import Curve, curve, outline, sampled
+from lrcore.schedule import Schedule, is_schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Schedules: TypeAlias = "Schedule | Mapping[str, Schedule]"
+
+INK, FAINT, GRID = "#22272e", "#6b7480", "#e4e8ec"
+COLOURS = ("#2a6fbb", "#c2452d", "#2f8561", "#84549b", "#b07a10")  # those after the first five come with dashes
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+PIXELS = 1600  # of the widest curve
+DECADES = 5  # of a log axis that cannot show where its curve ends
+MARKED = 40  # boundaries: where there are more, lines would hide the curve
+OURS = "lrcore"  # the group of our lines on axes that we may share
+TERMINAL_COLOURS = (12, 9, 10, 13, 11, 14)  # of the sixteen that terminals fit to their background
+SYMBOLS = "•x+o*#"
+SUFFIXES = (".png", ".svg", ".pdf", ".html")
+
+_check_n = _check.whole(1, END_OF_STEPS, "a number of updates")
+_check_width = _check.whole(20, 1000, "a number of characters")
+_check_height = _check.whole(6, 1000, "a number of lines")
+
+
+def plot(
+    schedules: Schedules,
+    n: int | None = None,
+    ax: Axes | None = None,
+    *,
+    log: bool = False,
+    steps_per_epoch: float | None = None,
+    mark_boundaries: bool = True,
+    title: str | None = None,
+) -> Axes:
+    """Draws the values of the first n updates, of one schedule or of several.
+
+    Args:
+        schedules: one, or a dict of names and schedules, which stand in a legend.
+        n: how many updates; by default the length of the longest schedule and 5 % more, so that its end is seen.
+        ax: matplotlib's axes to draw on, such as `plt.gca()`. By default there is a new figure, `plot(...).figure`,
+            which pyplot does not know: a notebook shows it where `plot(...)` is the last line of a cell.
+        log: draw values on a log axis. A value of 0 or less lies below it: the curve leaves through the bottom, and of
+            what it falls through the axis shows five decades.
+        steps_per_epoch: updates of an epoch, for a second axis; by default what the schedules were bound with.
+        mark_boundaries: mark where a piece begins, by a line, or on several curves by a dot; not of a schedule with
+            more than 40 of them.
+        title: of the picture.
+
+    Returns:
+        The axes.
+
+    Raises:
+        TypeError, ValueError: arguments outside of what is said above; no n, and no schedule that ends; a log axis, and
+            no value above 0.
+        UnboundError: a duration has a unit: `schedule.bind(...)` first.
+
+    Example:
+        >>> from lrcore import plot, warmup_cosine
+        >>> schedule = warmup_cosine(peak_value=0.1, end_value=0.0, warmup_steps=100, steps=1000)
+        >>> ax = plot({"half": 0.5 * schedule, "whole": schedule}, steps_per_epoch=50)
+        >>> [text.get_text() for text in ax.get_legend().get_texts()]
+        ['half', 'whole']
+    """
+    run = run_of("plot", schedules, n, steps_per_epoch)
+    curves = run.curves(PIXELS)
+    drawn = ax if ax is not None else _new_axes()
+    if log:
+        low, high, _ = log_range("plot.log", [drawn_curve.values for drawn_curve in curves.values()])
+        drawn.set_yscale("log", nonpositive="clip")
+        drawn.set_ylim(low, high)
+    lines = _draw(drawn, curves)
+    if mark_boundaries:
+        _mark(drawn, run, lines)
+    _scale_steps(drawn, run)
+    if ax is None and not log and min(one.values.min() for one in curves.values()) >= 0.0:
+        drawn.set_ylim(bottom=0.0)
+    if title is not None:
+        drawn.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold", pad=12, parse_math=False)
+    return drawn
+
+
+def write_picture(
+    path: str | os.PathLike[str],
+    schedules: Schedules,
+    n: int | None = None,
+    *,
+    log: bool = False,
+    steps_per_epoch: float | None = None,
+    mark_boundaries: bool = True,
+    title: str | None = None,
+) -> None:
+    """Writes a picture, whole or not at all: .png, .svg, .pdf, or .html, which is a page to look into.
+
+    The other arguments are those of `plot`; a page marks every boundary by its own means.
+
+    Raises:
+        ValueError: another suffix; what `plot` refuses.
+        OSError: the file cannot be written. One that was there before is as it was.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lrcore import Linear
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_picture(f"{folder}/lr.svg", Linear(0.1, 0.0, 100))
+        ...     Path(f"{folder}/lr.svg").read_text()[:5]
+        '<?xml'
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        allowed = f"a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise ValueError(f"path: expected {allowed}, got {str(path)!r}{_check.did_you_mean(suffix, SUFFIXES)}")
+    _replace.check_room(target, 0)
+    if suffix == ".html":
+        from lrcore._page import page
+
+        content = page(schedules, n, title=title, log=log, steps_per_epoch=steps_per_epoch).encode()
+    else:
+        options = {"log": log, "steps_per_epoch": steps_per_epoch, "mark_boundaries": mark_boundaries, "title": title}
+        axes = plot(schedules, n, **options)  # type: ignore[arg-type]
+        content = _saved(axes, suffix[1:])
+    with _replace.beside(target) as file:
+        file.write(content)
+        _replace.settle(file)
+        _replace.put(file, target)
+
+
+# ---- What is drawn ----
+
+
+class Run(NamedTuple):
+    """Checked arguments: the schedules by name, how far they are drawn, and the updates of an epoch if known."""
+
+    schedules: dict[str, Schedule]
+    n: int
+    steps_per_epoch: float | None
+
+    def boundaries(self, name: str) -> NDArray[np.int64]:
+        """Where a piece of a schedule begins; the first at 0."""
+        return corners(self.schedules[name], self.n).steps
+
+    def steps(self, name: str, width: int) -> NDArray[np.int64]:
+        """The steps to draw of a schedule, for a picture of so many pixels."""
+        return sampled(self.schedules[name], self.n, width, self.boundaries(name))
+
+    def curves(self, width: int) -> dict[str, Curve]:
+        """What is drawn of each schedule, for a picture of so many pixels."""
+        return {name: curve(schedule, self.steps(name, width)) for name, schedule in self.schedules.items()}
+
+
+def run_of(where: str, schedules: Schedules, n: int | None, steps_per_epoch: float | None) -> Run:
+    """The checked arguments of a picture."""
+    named = _named(where, schedules)
+    if steps_per_epoch is not None:
+        steps_per_epoch = _check.positive(f"{where}.steps_per_epoch", steps_per_epoch)
+    else:
+        known = {schedule.steps_per_epoch for schedule in named.values()} - {None}
+        steps_per_epoch = known.pop() if len(known) == 1 else None
+    n = _default_n(where, named) if n is None else _check_n(f"{where}.n", n)
+    return Run(named, n, steps_per_epoch)
+
+
+def _named(where: str, schedules: object) -> dict[str, Schedule]:
+    if isinstance(schedules, Schedule):
+        return {short(repr(schedules), 60): schedules}
+    if not isinstance(schedules, Mapping):
+        _check.refuse(f"{where}.schedules", "a schedule or a dict of names and schedules", schedules, TypeError)
+    if not schedules:
+        _check.refuse(f"{where}.schedules", "at least one schedule", schedules)
+    for name in schedules:
+        if not isinstance(name, str):
+            _check.refuse(f"{where}.schedules", "names that are texts", name, TypeError)
+    return {name: is_schedule(f"{where}.schedules[{name!r}]", given) for name, given in schedules.items()}
+
+
+def _default_n(where: str, named: dict[str, Schedule]) -> int:
+    lengths = [schedule.length for schedule in named.values()]
+    ends = [length for length in lengths if length is not None]
+    if not ends:
+        usual = max(horizon(schedule) for schedule in named.values())
+        raise ValueError(f"{where}.n: expected a number of updates, as no schedule here ends: for example n={usual}")
+    longest = max(ends)
+    return min(longest + max(1, longest // 20), END_OF_STEPS) if longest else horizon(next(iter(named.values())))
+
+
+def horizon(schedule: Schedule) -> int:
+    """Updates that show what an endless schedule is like: four times the longest duration that it names, or 100."""
+    return int(min(4 * _longest(schedule) or 100, END_OF_STEPS))
+
+
+def _longest(schedule: Schedule) -> int:
+    own = [length for _, length in schedule._own_durations() if not isinstance(length, str)]
+    below = [max(child.length or 0, _longest(child)) for child in schedule._children()]
+    return int(max([sum(map(abs, own)), *below]))
+
+
+def short(text: str, most: int) -> str:
+    """The text, without its middle if it is longer than that."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 3) :]}"
+
+
+def log_range(where: str, values: list[NDArray[np.float64]]) -> tuple[float, float, bool]:
+    """Both ends of a log axis, and whether some of the values lie below it."""
+    together = np.concatenate(values)
+    positive = together[together > 0.0]
+    if not positive.size:
+        raise ValueError(f"{where}: expected a value above 0 somewhere, got values from {together.min():g}")
+    low, high = float(positive.min()), float(positive.max())
+    beyond = positive.size < together.size
+    if beyond:
+        low = max(low, high * 10.0**-DECADES)
+    room = max((high / low) ** 0.06, 1.3)
+    return low / room, high * room, beyond
+
+
+def counted(steps: float, _place: object = None) -> str:
+    """A number of updates on an axis: 250k, 1.5M."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(steps) >= size:
+            return f"{steps / size:.6g}{letter}"
+    return f"{steps:.6g}"
+
+
+def plain(value: float, _place: object = None) -> str:
+    """A value on an axis."""
+    return f"{value:.6g}"
+
+
+# ---- matplotlib ----
+
+
+def figure(width: float, height: float) -> Any:
+    """A figure of so many inches, which pyplot does not know."""
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install 'lrcore[plot]'") from error
+    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.02, hspace=0.03)
+    return Figure(figsize=(width, height), dpi=110, layout=layout, facecolor="white")
+
+
+def clean(axes: Any) -> None:
+    """Grid lines instead of a frame."""
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    axes.tick_params(which="both", colors=FAINT, labelsize=9.5, length=0)
+
+
+def _new_axes() -> Any:
+    axes = figure(8.2, 4.2).subplots()
+    clean(axes)
+    axes.set_ylabel("learning rate", color=FAINT)
+    axes.set_xlabel("update", color=FAINT)
+    axes._repr_png_ = partial(_saved, axes, "png")  # what a notebook asks for
+    return axes
+
+
+def _saved(axes: Any, kind: str) -> bytes:
+    """The figure of these axes as a file of that kind, without the date of its making."""
+    date = {"png": "Creation Time", "svg": "Date", "pdf": "CreationDate"}[kind]
+    with io.BytesIO() as file:
+        axes.figure.savefig(file, format=kind, metadata={date: None})
+        return file.getvalue()
+
+
+def _draw(axes: Any, curves: dict[str, Curve]) -> list[Any]:
+    """A line for each curve, in the next colours that these axes have not got from us."""
+    before = sum(line.get_gid() == OURS for line in axes.lines)
+    lines = []
+    for at, (name, drawn) in enumerate(curves.items(), before):
+        colour, dashes = COLOURS[at % len(COLOURS)], DASHES[at // len(COLOURS) % len(DASHES)]
+        lines += axes.plot(*outline(drawn), color=colour, linestyle=dashes, linewidth=1.8, label=name, gid=OURS)
+    if len(curves) > 1:
+        _legend(axes)
+    return lines
+
+
+def _mark(axes: Any, run: Run, lines: list[Any]) -> None:
+    for (name, schedule), line in zip(run.schedules.items(), lines, strict=True):
+        steps = run.boundaries(name)[1:]
+        if len(steps) > MARKED:
+            continue
+        if len(lines) == 1:
+            for step in steps.tolist():
+                axes.axvline(step, color=FAINT, linewidth=0.9, linestyle=(0, (2, 3)), zorder=1.5)
+        else:
+            style = {"color": line.get_color(), "markerfacecolor": "white", "markersize": 4.5, "zorder": 2.5}
+            axes.plot(steps, schedule(steps), "o", label="_boundaries", **style)
+
+
+def _legend(axes: Any) -> None:
+    """Names as they are: one that begins with "_" too, and a "$" in them is no formula."""
+    lines = [line for line in axes.lines if line.get_gid() == OURS]
+    legend = axes.legend(lines, [str(at) for at in range(len(lines))], frameon=False, fontsize=10, labelcolor=INK)
+    for text, line in zip(legend.get_texts(), lines, strict=True):
+        text.set_parse_math(False)
+        text.set_text(line.get_label())
+
+
+def _scale_steps(axes: Any, run: Run) -> None:
+    """From 0 to n, or to where other lines of ours go; with epochs above where they are known."""
+    from matplotlib.ticker import MaxNLocator
+
+    ends = [run.n, *(line.get_xdata().max() for line in axes.lines if line.get_gid() == OURS)]
+    axes.set_xlim(0, max(ends))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(counted)
+    if axes.get_yscale() == "linear":
+        axes.yaxis.set_major_formatter(plain)
+    if run.steps_per_epoch and not any(child.get_gid() == OURS for child in axes.child_axes):
+        each = run.steps_per_epoch
+        epochs = axes.secondary_xaxis("top", functions=(partial(np.multiply, 1.0 / each), partial(np.multiply, each)))
+        epochs.set_gid(OURS)
+        epochs.spines["top"].set_visible(False)
+        epochs.tick_params(colors=FAINT, labelsize=9.5, length=0)
+        epochs.set_xlabel("epoch", color=FAINT)
+
+
+# ---- In a notebook ----
+
+
+def html_of(schedule: Schedule) -> str:
+    """A schedule as a notebook shows it: its expression, and a small picture that takes the notebook's colours.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> html_of(Linear(0.1, 0.0, 100)).count("<svg")
+        1
+    """
+    text = html.escape(short(repr(schedule), 1200))
+    try:
+        picture = _svg(schedule)
+    except Exception as error:  # a notebook would show a traceback in place of the schedule
+        picture = f'<p style="margin:.4em 0 0;opacity:.7">No picture: {html.escape(str(error))}</p>'
+    return f'<div style="max-width:44em"><code style="overflow-wrap:anywhere">{text}</code>{picture}</div>'
+
+
+def _svg(schedule: Schedule) -> str:
+    """A line and its range; nothing but SVG, so that it needs no package and follows a dark page."""
+    width, height, left, top = 600, 130, 62, 12
+    n = horizon(schedule) if schedule.length is None else run_of("", schedule, None, None).n
+    drawn = curve(schedule, sampled(schedule, n, width, corners(schedule, n).steps))
+    steps, values = outline(drawn)
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    x = left + steps / max(n - 1, 1) * width
+    y = top + (high - values) / (high - low or 1.0) * height
+    points = " ".join(f"{across:.2f},{down:.2f}" for across, down in zip(x.tolist(), y.tolist(), strict=True))
+    rest = "it never ends" if schedule.length is None else f"it holds {drawn.values[-1]:g} from {schedule.length:,} on"
+    labels = [
+        (left - 8, top + 4, "end", f"{high:.4g}"),
+        (left - 8, top + height + 4, "end", f"{low:.4g}"),
+        (left, top + height + 20, "start", "0"),
+        (left + width, top + height + 20, "end", f"{n - 1:,}"),
+        (left + width / 2, top + height + 20, "middle", f"update; {rest}"),
+    ]
+    texts = "".join(f'<text x="{a}" y="{b}" text-anchor="{anchor}">{text}</text>' for a, b, anchor, text in labels)
+    frame = f"M{left} {top}h{width}M{left} {top + height}h{width}"
+    return (
+        f'<svg viewBox="0 0 {left + width + 8} {top + height + 26}" role="img" style="display:block;width:100%" '
+        f'aria-label="Learning rate of the first {n:,} updates, from {low:.4g} to {high:.4g}">'
+        f'<path d="{frame}" stroke="currentColor" stroke-opacity=".2" fill="none"/>'
+        f'<polyline points="{points}" fill="none" stroke="#3b82cf" stroke-width="2" stroke-linejoin="round"/>'
+        f'<g fill="currentColor" fill-opacity=".7" font-family="sans-serif" font-size="11">{texts}</g></svg>'
+    )
+
+
+# ---- In a terminal ----
+
+
+def terminal(
+    schedules: Schedules,
+    n: int | None = None,
+    *,
+    width: int = 80,
+    height: int = 20,
+    log: bool = False,
+    colour: bool = True,
+    steps_per_epoch: float | None = None,
+    title: str | None = None,
+) -> str:
+    """A picture in characters, for a terminal that knows braille.
+
+    Args:
+        schedules: one, or a dict of names and schedules.
+        n: how many updates, as for `plot`.
+        width: characters in a line, 20 to 1000.
+        height: lines, 6 to 1000.
+        log: a log axis, as for `plot`.
+        colour: with colours, and so with control sequences; several schedules are hard to tell apart without.
+        steps_per_epoch: updates of an epoch; where it is known, the axis counts epochs.
+        title: of the picture.
+
+    Returns:
+        Lines of text, without a newline at the end.
+
+    Raises:
+        TypeError, ValueError, UnboundError: as of `plot`.
+
+    Example:
+        >>> from lrcore import Linear
+        >>> print(terminal(Linear(0.1, 0.0, 80), 80, width=40, height=8, colour=False))
+            ┌──────────────────────────────────┐
+         0.1┤⠠⠤⠤⣀⣀⣀                            │
+            │      ⠉⠉⠑⠒⠒⠢⠤⠤⢄⣀⣀                 │
+        0.05┤                 ⠉⠉⠑⠒⠒⠢⠤⠤⢄⣀⣀      │
+           0┤                            ⠉⠉⠉⠒⠒⠂│
+            └┬────────────────────┬────────────┘
+             0                    50
+                          update
+    """
+    run = run_of("terminal", schedules, n, steps_per_epoch)
+    width, height = _check_width("terminal.width", width), _check_height("terminal.height", height)
+    curves = run.curves(2 * width)
+    values = [drawn.values for drawn in curves.values()]
+    low, high = min(0.0, *(float(each.min()) for each in values)), max(0.0, *(float(each.max()) for each in values))
+    if log:
+        low, high, _ = log_range("terminal.log", values)
+    unit, each = ("epoch", run.steps_per_epoch) if run.steps_per_epoch else ("update", 1.0)
+    legend = _legend_lines(list(curves), width, colour) if len(curves) > 1 else []
+    canvas = _canvas(width, height - len(legend), colour)
+    for at, drawn in enumerate(curves.values()):
+        steps, line = outline(drawn)
+        heights = np.log10(np.maximum(line, low)) if log else line
+        marker = _marker(at, plain_dots=colour or len(curves) == 1, colour=colour)
+        canvas.draw(canvas.signal((steps / each).tolist(), heights.tolist(), marker=marker).lines(True))
+    places = ticks(0.0, run.n / each, max(2, width // 14))
+    canvas.ruler("x").lim(0.0, run.n / each).ticks(places, [counted(place) for place in places])
+    places = log_ticks(low, high) if log else ticks(low, high, max(2, height // 4))
+    at_heights = [math.log10(place) for place in places] if log else places
+    canvas.ruler("y").lim(*(map(math.log10, (low, high)) if log else (low, high or 1.0)))
+    canvas.ruler("y").ticks(at_heights, [plain(place) for place in places])
+    canvas.label(unit)
+    if title is not None:
+        canvas.title(_printable(title))
+    picture = str(canvas.build().string(colorless=not colour)).rstrip("\n")
+    return "\n".join([*legend, *(line.rstrip() for line in picture.split("\n"))])
+
+
+def _canvas(width: int, height: int, colour: bool) -> Any:
+    """A figure of plotext on a terminal of its own, as the one in its module belongs to everybody."""
+    try:
+        import plotext
+    except ImportError as error:
+        raise ImportError("pictures in a terminal need plotext: pip install 'lrcore[plot]'") from error
+    own = type(plotext.terminal)().limit(False, False)
+    canvas = type(plotext.figure)(own)
+    canvas.plot_size(width, height)
+    canvas.theme("simple" if colour else "colorless")
+    return canvas
+
+
+def _marker(at: int, plain_dots: bool, colour: bool) -> Any:
+    import plotext
+
+    symbol = "braille" if plain_dots else SYMBOLS[at % len(SYMBOLS)]
+    return plotext.marker(symbol, pixel=plotext.pixel(foreground=TERMINAL_COLOURS[at % 6]) if colour else None)
+
+
+def _legend_lines(names: list[str], width: int, colour: bool) -> list[str]:
+    """As many lines as the names need, each with the sign of its curve."""
+    lines, used = [""], 0
+    for at, name in enumerate(names):
+        shown = short(_printable(name), width - 8)
+        if used and used + len(shown) + 5 > width:
+            lines, used = [*lines, ""], 0
+        sign = f"\x1b[38;5;{TERMINAL_COLOURS[at % 6]}m⠒⠒\x1b[0m" if colour else SYMBOLS[at % len(SYMBOLS)] * 2
+        lines[-1] += f"{'   ' if used else '  '}{sign} {shown}"
+        used += len(shown) + 6
+    return lines
+
+
+def _printable(text: str) -> str:
+    """A name without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers in a range, at most so many and one more."""
+    least = (high - low) / most or 1.0
+    size = 10.0 ** math.floor(math.log10(least))
+    size = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= least * (1 - 1e-9))
+    return [size * at for at in range(math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten in a range, and their double and fivefold where they are few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 2, 5)):
+        found = [factor * 10.0**decade for decade in decades for factor in factors]
+        found = [place for place in found if low <= place <= high]
+        if len(found) > 2:
+            break
+    return found
