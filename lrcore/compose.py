@@ -245,7 +245,7 @@ class Cycle(Schedule):
         return (self.schedule,)
 
     def _first_length(self) -> int:
-        return self.period * (2 if self.mirror else 1)
+        return int(self.period) * (2 if self.mirror else 1)
 
     def _lower(self, rows: Rows) -> int:
         children = [rows.place_of(self.schedule)]

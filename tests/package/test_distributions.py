@@ -39,7 +39,9 @@ def python(installed, code):
 
 
 def test_the_wheel_holds_every_module_its_types_and_the_engine(wheel):
-    expected = files("lrcore", "**/*.py") | files("lrcore", "**/*.pyi") | {"lrcore/py.typed"}
+    expected = (
+        files("lrcore", "**/*.py") | files("lrcore", "**/*.pyi") | files("lrcore", "**/*.json") | {"lrcore/py.typed"}
+    )
     expected |= {f"lrcore/{name}" for name in files("bindings", "**/*.py")}
     engine = {name for name in wheel.names if name.startswith("lrcore/_engine.") and name.endswith((".so", ".pyd"))}
     assert len(engine) == 1
@@ -79,7 +81,7 @@ def test_the_engine_calls_no_function_of_libm(installed):
 @pytest.mark.parametrize("folder", ["lrcore", "bindings", "tests", "bench"])
 def test_the_sdist_holds_the_sources(sdist, folder):
     sources = set()
-    for pattern in ["**/*.py", "**/*.pyi", "**/*.pyx", "**/*.h", "**/py.typed"]:
+    for pattern in ["**/*.py", "**/*.pyi", "**/*.json", "**/*.pyx", "**/*.h", "**/py.typed"]:
         sources |= files(folder, pattern)
     assert sources <= sdist.names
 

@@ -32,10 +32,13 @@ RANKS = {
     "binding": 5,
     "tables": 5,
     "_anatomy": 5,
+    "_survey": 6,
     "expression": 6,
     "_articles": 6,
     "_sampling": 3,
+    "_drawing": 6,
     "plotting": 7,
+    "_page": 8,
     "_demo_training": 7,
     "_demo_pictures": 8,
     "_arguments": 8,
@@ -49,6 +52,7 @@ LATE = {
     "late": {"recipes"},
     "curves": {"compose"},
     "tables": {"expression"},
+    "plotting": {"_page"},
 }
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
