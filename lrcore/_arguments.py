@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,10 +115,12 @@ def _of_text(where: str, text: str) -> Schedule | Trace:
             return expression.parse(text)
         except expression.ExpressionError as error:
             raise ValueError(f"{where}: {error}") from error
+    made = _json(where, text)
+    if isinstance(made, list):
+        return _trace(where, made)
     from lrcore import spec
 
-    made = _json(where, text)
-    return _trace(where, made) if isinstance(made, list) else spec.from_dict(made)
+    return spec.from_dict(made)
 
 
 def _of_expression(given: str) -> Schedule:
@@ -150,7 +151,7 @@ def _looks_like_path(given: str) -> bool:
 
 def _text_of(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             text = file.read(LONGEST + 1)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected text in UTF-8, got {error.reason} at byte {error.start}") from error
@@ -160,15 +161,12 @@ def _text_of(path: Path) -> str:
 
 
 def _json(where: str, text: str) -> Any:
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{where}: expected JSON, got {name}")
+    from lrcore import _specfiles
 
     try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: expected JSON: {error}") from error
-    except RecursionError as error:
-        raise ValueError(f"{where}: expected JSON that is less nested") from error
+        return _specfiles.read(text.encode(errors="surrogatepass"), _specfiles.FORMATS[".json"])
+    except _specfiles.UnreadableError as error:
+        raise ValueError(f"{where}, {error}") from error
 
 
 # ---- Traces ----
