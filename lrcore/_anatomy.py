@@ -44,6 +44,7 @@ class Piece(NamedTuple):
     direction: int | None  # 1: rises, -1: falls, 0: constant, None: not known; its extremes are at its ends if known
     positive: bool  # no value is below 0, as far as known
     label: str  # why it begins: see LABELS
+    period: int = 0  # of a rough range: its values repeat after so many steps; 0: not as far as known
 
     def moved(self, by: int) -> Piece:
         return self._replace(begin=self.begin + by, end=self.end + by)
@@ -99,9 +100,9 @@ def pieces(schedule: Schedule, n: int) -> list[Piece]:
     return Walk().over(schedule, 1.0, 0, n)
 
 
-def label_at(schedule: Schedule, step: int) -> str:
-    """Why a piece begins at a step; "inside" if none does. Also where corners are too dense to be listed."""
-    return Walk().over(schedule, 1.0, step, step + 1)[0].label
+def is_restart(schedule: Schedule, step: int) -> bool:
+    """Whether a cycle starts again at a step. Also answers where corners are too dense to be listed."""
+    return Walk().over(schedule, 1.0, step, step + 1)[0].label == "restart"
 
 
 class Corners(NamedTuple):
@@ -299,7 +300,8 @@ def _cycle_bounds(node: Cycle, scale: float, begin: int, end: int) -> Iterator[t
     first, last = cycles.of(begin), cycles.of(end - 1)
     if node.count is not None:
         first, last = min(first, node.count - 1), min(last, node.count - 1)
-    few(last - first)
+    if not _is_repeated(node, scale, end - begin):
+        few(last - first)
     for k in range(first, last + 1):
         yield k, cycles.begin(k), cycles.begin(k + 1)
 
@@ -314,6 +316,10 @@ def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Itera
         inner = 1.0
         if scale != 1.0 or node.period_mult != 1:
             inner = bounded_scale((stop - start) / node._first_length())
+        if _is_repeated(node, scale, end - over):
+            over = min(end, node._length(scale) or end)
+            yield _repeated(walk.over(node.schedule, inner, 0, stop - start), start, stop - start, begin, over)
+            break
         for piece in _one_cycle(node, walk, inner, stop - start, over - start, min(stop, end) - start):
             moved = piece.moved(start)
             yield moved._replace(label="restart") if k and piece.begin == 0 else moved
@@ -321,6 +327,17 @@ def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Itera
     if over < end:
         length = node._length(scale)
         yield Piece(over, end, CONSTANT, 0, False, "end" if over == length else "inside")
+
+
+def _is_repeated(node: Cycle, scale: float, steps: int) -> bool:
+    """Whether the cycles are the same, of a whole length, and too many to be told apart."""
+    length = max(node._first_length() * scale, 1.0)
+    return node.period_mult == 1 and node.value_mult == 1.0 and length == int(length) and steps > MAX_PIECES * length
+
+
+def _repeated(one: list[Piece], start: int, period: int, begin: int, end: int) -> Piece:
+    label = _first_label(begin) if start < begin or not start else "restart"
+    return Piece(begin, end, ROUGH, None, all(piece.positive for piece in one), label, period)
 
 
 def _one_cycle(node: Cycle, walk: Walk, scale: float, length: int, begin: int, end: int) -> Iterator[Piece]:
@@ -355,7 +372,10 @@ def _side_by_side(found: list[list[Piece]]) -> Iterator[list[Piece]]:
 def _combined(here: list[Piece], direction: int | None, positive: bool) -> Piece:
     forms = {piece.form for piece in here}
     form = ROUGH if ROUGH in forms else SMOOTH if SMOOTH in forms else CONSTANT
-    return Piece(here[0].begin, here[0].end, form, 0 if form == CONSTANT else direction, positive, here[0].label)
+    way = 0 if form == CONSTANT else direction
+    moving = [piece for piece in here if piece.form != CONSTANT]
+    period = moving[0].period if len(moving) == 1 else 0
+    return Piece(here[0].begin, here[0].end, form, way, positive, here[0].label, period)
 
 
 def _common_direction(here: list[Piece]) -> int | None:

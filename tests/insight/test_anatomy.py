@@ -1,5 +1,6 @@
 """What a schedule is made of: corners by hand, and laws that hold of any tree's values."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
-from lrcore import _anatomy
-from lrcore._anatomy import CONSTANT, ROUGH, corners, label_at, pieces
+from lrcore import _anatomy, _survey
+from lrcore._anatomy import CONSTANT, ROUGH, corners, is_restart, pieces
+from lrcore._survey import Survey
 from strategies import growing, schedules
 
 ranges = st.integers(1, 300)
@@ -68,6 +70,8 @@ def check_pieces(schedule, n):
             assert (np.diff(part) * piece.direction >= -slack).all()
         if piece.positive:
             assert part.min() >= 0.0
+        if piece.period:
+            assert (part[piece.period :] == part[: -piece.period]).all()
 
 
 @given(schedules(3), ranges)
@@ -92,10 +96,10 @@ def test_the_pieces_of_scaled_parts_are_what_they_say(first, second, n):
 
 @given(schedules(3), ranges)
 @settings(max_examples=50)
-def test_a_label_is_found_without_the_list(schedule, n):
+def test_a_restart_is_found_without_the_list(schedule, n):
     found = listed(schedule, n)
     for step in {0, n // 3, n - 1, *list(found)[:5]}:
-        assert label_at(schedule, step) == found.get(step, "inside")
+        assert is_restart(schedule, step) == (found.get(step) == "restart")
 
 
 @given(schedules(3), ranges)
@@ -136,3 +140,124 @@ def test_a_combinator_that_nobody_knows_is_rough():
 
     echo = dataclass(frozen=True)(Echo)()
     assert [piece.form for piece in pieces(echo + 1.0, 4)] == [ROUGH]
+
+
+# ---- Extremes, sums and jumps, against all values ----
+
+
+def check_survey(schedule, n):
+    values = schedule.table(n)
+    survey = Survey(schedule, n)
+    assert survey.highest == (values.max(), values.argmax())
+    assert survey.lowest == (values.min(), values.argmin())
+    size = math.fsum(np.abs(values))
+    assert abs(survey.total - math.fsum(values)) <= 1e-12 * size
+    assert not survey.is_sampled
+
+
+@given(schedules(3), ranges)
+def test_the_survey_of_any_schedule(schedule, n):
+    check_survey(schedule, n)
+
+
+@given(schedules(3), st.integers(50, 1000), st.sampled_from([16.0, 40.0, 123.4]))
+@settings(max_examples=60)
+def test_the_survey_of_long_pieces(schedule, n, factor):
+    """As if 40 steps were many: grids, extrapolation and zooming do what scanning does elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_survey, "SHORT", 40)
+        patch.setattr(_survey, "WINDOW", 40)
+        check_survey(lr.Stretch(schedule, factor), n)
+
+
+@given(schedules(3), ranges)
+def test_the_survey_of_rough_ranges(schedule, n):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_anatomy, "MAX_PIECES", 3)
+        patch.setattr(_survey, "CHUNK", 64)
+        check_survey(schedule, n)
+
+
+LONG = 3_000_000
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lr.warmup_cosine(0.1, 0.0, 1000, LONG),
+        lr.warmup_cosine(0.1, 0.0, 1000, LONG) * lr.ExponentialDecay(1.0, 0.5, 10**6).staircase(10**5),
+        lr.sgdr(0.1, 0.001, 1000),
+        lr.sgdr(0.1, 0.001, 1000, 2),
+        lr.sgdr(0.1, 0.001, 10**5, value_mult=0.9),
+        lr.Polynomial(0.1, 0.0, LONG, 0.5) * lr.Polynomial(1.0, 0.5, LONG, 3.0),
+        lr.Polynomial(0.0, 0.1, LONG, 0.5) * lr.Polynomial(1.0, 0.0, LONG, 3.0),
+        lr.Linear(0.0, 1.0, LONG) * lr.ExponentialDecay(1.0, 0.9),
+        lr.Linear(0.0, 1.0, LONG) * lr.ExponentialDecay(1.0, 0.9).shift(-LONG // 2),
+        lr.noam(512, 4000),
+        lr.one_cycle(1.0, LONG).clip(min=0.01),
+        lr.step_decay(0.1, 0.999, 1000),
+        lr.cyclic_polynomial(0.1, 0.0, 1000, 0.9),
+        lr.Linear(0.0, 1.0, 12_345) >> 0.5 * lr.sgdr(1.0, 0.1, 777).shift(100) + 0.25,
+        lr.wsd(1.0, 1000, LONG, LONG // 10),
+    ],
+    ids=repr,
+)
+def test_the_survey_of_long_runs(schedule):
+    check_survey(schedule, LONG)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "total", "highest"),
+    [
+        # sum of (1 - t/N) over [0, N) is (N + 1) / 2; of sin**2 steps over [0, N) it is (N + 1) / 2 too
+        (lr.Linear(1.0, 0.0, 2**53 - 1), 2**52, (1.0, 0)),
+        (lr.Cosine(1.0, 0.0, 2**52), 2**51 + 0.5, (1.0, 0)),
+        (lr.Linear(1.0, 0.0, 2**10).shift(-(2**40)), 2**40 + 512.5, (1.0, 0)),
+        (lr.Cycle(lr.Linear(1.0, 0.0, 1000), 1000), 500.5 * (2**53 // 1000) + 991 - 495.495, (1.0, 0)),
+        (lr.ExponentialDecay(1.0, 0.5), 2.0, (1.0, 0)),
+    ],
+    ids=repr,
+)
+def test_the_survey_of_all_steps_there_are(schedule, total, highest):
+    survey = Survey(schedule, 2**53 - 1)
+    assert survey.total == pytest.approx(total, rel=1e-12)
+    assert survey.highest == highest
+    assert not survey.is_sampled
+
+
+def test_a_long_run_of_short_waves_is_sampled_and_says_so():
+    schedule = lr.triangular(0.1, 1.0, 250, mode="exp_range", decay_rate=0.9999999999)
+    survey = Survey(schedule, 10**9)
+    assert survey.is_sampled
+    assert survey.total == pytest.approx(5.28e8, rel=0.01)  # 0.1 + 0.45 * (1 - exp(-0.1)) / 0.1
+    assert survey.highest.step == 250
+
+
+# ---- Jumps ----
+
+
+@pytest.mark.parametrize(
+    ("schedule", "wanted"),
+    [
+        (lr.Piecewise([4, 8], [1.0, 0.05, 0.04]), [(4, 1.0, 0.05)]),
+        (lr.Piecewise([4, 8], [0.01, 1.0, 0.2]), [(4, 0.01, 1.0)]),
+        (lr.Piecewise([4], [1.0, 0.0]), [(4, 1.0, 0.0)]),
+        (lr.Piecewise([4], [1.0, -1.0]), [(4, 1.0, -1.0)]),
+        (lr.ExponentialDecay(1.0, 0.05), [(1, 1.0, 0.05), (2, 0.05, 0.0025000000000000005)]),
+        (lr.sgdr(1.0, 0.01, 8), [(8, 0.01 + 0.99 * math.sin(math.pi / 16) ** 2, 1.0)]),
+        (lr.Cosine(1.0, 0.0, 4), []),
+        (lr.Linear(0.0, 1.0, 4), []),
+        (lr.warmup_cosine(1.0, 0.0, 3, 9), []),
+        (lr.Polynomial(1.0, 0.0, 9, power=10.0), []),
+    ],
+    ids=repr,
+)
+def test_jumps_by_hand(schedule, wanted):
+    assert Survey(schedule, 12).jumps == [pytest.approx(jump) for jump in wanted]
+
+
+def test_jumps_are_found_in_rough_ranges():
+    table = np.linspace(1.0, 0.9, 100_000)
+    table[70_000] = 0.01
+    assert Survey(lr.Table(table), 10**6).jumps == [(70_000, table[69_999], 0.01), (70_001, 0.01, table[70_001])]
+    assert Survey(lr.sgdr(1.0, 0.01, 100), 10**6).jumps[0].step == 100
