@@ -88,9 +88,9 @@ LR_INLINE double lr_root_at(const lr_curve *c, double x)
 }
 
 /* end + (init - end) (1 - x/span)^a for any power a, b = 1/span; 0 < x < span.
- * `ordinary` says that span <= 2^51, that no weight is below 2^-128 and that the ends have one sign. Then the weights of both
- * ends, each accurate by itself (a curve that rises from 0 is 1 - weight there), do as plain numbers. Otherwise all is done
- * in pairs: 12 against 6.8 ns a value. */
+ * `ordinary` says that span <= 2^51, that no weight is below 2^-512 and that the ends have one sign. Then the weights of both
+ * ends, each accurate by itself (a curve that rises from 0 is 1 - weight there), do as plain numbers: 3 ulp off at most, in
+ * 40,000 steps of powers up to 60. Otherwise all is done in pairs: 12 against 6.8 ns a value. */
 LR_INLINE double lr_power_at(const lr_curve *c, double x, int ordinary)
 {
     double rest = c->span - x;
@@ -343,7 +343,7 @@ static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, doubl
     case LR_POWER:
         c->a = shape;
         c->b = 1.0 / span;
-        c->ordinary = span <= 0x1p51 && shape * lr_bits_of(span) <= 128.0 && init * end >= 0.0;
+        c->ordinary = span <= 0x1p51 && shape * lr_bits_of(span) <= 512.0 && init * end >= 0.0;
         break;
     case LR_EXPONENTIAL:
         lr_prepare_exponential(c, lr_pair_over(lr_log2_of_ratio(end, init, end / init, 0), lr_pair_of(span)));
