@@ -11,6 +11,7 @@ import argparse
 import errno
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -44,7 +45,7 @@ def _print(answer: Any, options: argparse.Namespace, document: Callable[[], dict
 
 def _print_rich(answer: Any) -> bool:
     """Whether rich could print an answer: on a terminal, where it is installed."""
-    if sys.stdout is None or not sys.stdout.isatty():
+    if not _is_terminal():
         return False
     try:
         from rich.console import Console
@@ -52,6 +53,10 @@ def _print_rich(answer: Any) -> bool:
         return False
     Console().print(answer)
     return True
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _plain(found: Any) -> Any:
@@ -123,11 +128,24 @@ def plot(options: argparse.Namespace) -> int:
         drawn[_name(given, drawn)] = _arguments.bound(inputs.schedule(given), options)
     n = options.steps if options.steps is not None else _arguments.updates_of(options)
     if options.path is None:
-        print(_arguments.in_options(options, lambda: plotting.terminal(drawn, n, log=options.log)))
+        size = _terminal_size()
+        print(_arguments.in_options(options, lambda: plotting.terminal(drawn, n, log=options.log, **size)))
     else:
         _arguments.in_options(options, lambda: plotting.write_picture(options.path, drawn, n, log=options.log))
         print(f"{options.path}: {_counted(len(drawn), 'schedule')}")
     return 0
+
+
+def _terminal_size() -> dict[str, Any]:
+    """The options of a picture in characters: it fills the terminal, and has no colours where nobody sees them."""
+    from shutil import get_terminal_size
+
+    columns, lines = get_terminal_size()
+    return {
+        "width": min(max(columns, 20), 1000),
+        "height": min(max(lines - 4, 10), 40),
+        "colour": _is_terminal() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+    }
 
 
 def _name(given: str, taken: Iterable[str]) -> str:
