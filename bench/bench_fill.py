@@ -148,6 +148,9 @@ def cases(steps: int) -> list[Case]:
         power(steps, 0.9, 25.0),
         power(steps, 2, 25.0),
         power(steps, 3, 25.0),
+        power(steps, 5, 25.0),
+        power(steps, 10, 25.0),
+        power(steps, 18, 25.0),
         stairs(10, 0.999999, None),
         Case(
             "sgdr, cycles of 1,000",
