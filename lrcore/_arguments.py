@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -245,30 +244,25 @@ def units_of(options: argparse.Namespace) -> dict[str, int]:
 def bound(schedule: Schedule, options: argparse.Namespace) -> Schedule:
     """The schedule in updates."""
     units = units_of(options)
-    if not units and schedule.is_bound:
-        return schedule
-    return in_options(options, lambda: schedule.bind(**units))
+    return schedule if schedule.is_bound and not units else schedule.bind(**units)
 
 
 def updates_of(options: argparse.Namespace) -> int | None:
     """The updates of the run, if it was said how long it is."""
-    return in_options(options, lambda: Run(**units_of(options)).total_updates)
+    return Run(**units_of(options)).total_updates
 
 
-def in_options(options: argparse.Namespace, call: Callable[[], Any]) -> Any:
-    """What a call gives; what it says of the arguments of `bind` is said of the options."""
-    try:
-        return call()
-    except ValueError as error:
-        text = str(error)
-        if isinstance(error, UnboundError):
-            text = text.partition(": give it with")[0]
-        total = "--old-total-steps" if options.command == "replan" else "--total-steps"
-        for name in UNITS:
-            option = total if name == "total_steps" else f"--{name.replace('_', '-')}"
-            text = re.sub(rf"(?<=needs ){name}\b|\bbind\.{name}\b", option, text)
-        text = re.sub(r"\bn=(\d+)$", r"-n \1", re.sub(r"^\w+\.n\b", "-n", text))
-        raise ValueError(text) from error
+def in_options(error: ValueError, command: str) -> str:
+    """What an error says, with the options of the command in place of the arguments of functions."""
+    text = str(error)
+    if isinstance(error, UnboundError):
+        text = text.partition(": give it with")[0]
+    total = "--old-total-steps" if command == "replan" else "--total-steps"
+    for name in UNITS:
+        option = total if name == "total_steps" else f"--{name.replace('_', '-')}"
+        text = re.sub(rf"(?<=needs ){name}\b|\bbind\.{name}\b", option, text)
+    text = re.sub(r"\bn=(\d+)$", r"-n \1", re.sub(r"^(\w+\.)?n(?=:)", "-n", text))
+    return re.sub(r"^(?:replan\.|(?=start:|threads:))(\w+)", lambda found: f"--{found[1].replace('_', '-')}", text)
 
 
 def steps_of(schedules: list[Schedule], options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,9 @@ def plot(options: argparse.Namespace) -> int:
     n = options.steps if options.steps is not None else _arguments.updates_of(options)
     if options.path is None:
         size = _terminal_size()
-        print(_arguments.in_options(options, lambda: plotting.terminal(drawn, n, log=options.log, **size)))
+        print(plotting.terminal(drawn, n, log=options.log, **size))
     else:
-        _arguments.in_options(options, lambda: plotting.write_picture(options.path, drawn, n, log=options.log))
+        plotting.write_picture(options.path, drawn, n, log=options.log)
         print(f"{options.path}: {_counted(len(drawn), 'schedule')}")
     return 0
 
@@ -221,29 +222,31 @@ def _compared(sides: list[Any], options: argparse.Namespace) -> int:
 
 def replan(options: argparse.Namespace) -> int:
     """Prints a schedule of another length, and writes it."""
+    from lrcore import replanning
+
     _check_free(options)
     schedule = _schedule(options)
     n = options.steps if options.steps is not None else _arguments.updates_of(options)
-    at, total = options.at, options.new_total
-    found = schedule.replan(at, total, options.keep, n=n)
+    warnings.simplefilter("ignore", replanning.JumpWarning)  # the jump is said in any case
+    found = schedule.replan(options.at, options.new_total, options.keep, n=n)
+    jump = replanning.jump_at(schedule, found, options.at)
     if options.path is not None:
         _dump(found, options.path)
-    before, after = schedule(at), found(at)
     if options.json:
         document = {
-            "at": at,
-            "total_steps": total,
+            "at": options.at,
+            "total_steps": options.new_total,
             "keep": options.keep,
-            "value": after,
-            "old_value": before,
-            "jump": after - before,
+            "jump": jump.to_dict(),
             "expression": repr(found),
             "fingerprint": found.fingerprint(),
+            "schedule": found.to_dict(),
         }
         _print(None, options, lambda: document)
         return 0
     print(found)
-    print(f"jump at step {at:,}: {after - before:+g} (from {before!r} to {after!r})", file=sys.stderr)
+    said = str(jump) if jump.is_real else f"the value does not jump at step {jump.step}: {jump.new_value:.6g}"
+    print(f"lrcore replan: {said}", file=sys.stderr)
     return 0
 
 
@@ -300,6 +303,14 @@ def schema(options: argparse.Namespace) -> int:
         _write(options.path, text.encode())
         print(f"{options.path}: the JSON Schema of spec files")
     return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command that was asked for; returns its exit status."""
+    try:
+        return COMMANDS[options.command](options)
+    except ValueError as error:
+        raise ValueError(_arguments.in_options(error, options.command)) from error
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -162,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("always", RoundingWarning)
         warnings.showwarning = lambda message, *_, **__: _say(options.command, f"warning: {message}")
-        return _commands.COMMANDS[options.command](options)
+        return _commands.run(options)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
@@ -377,12 +377,12 @@ or .txt with a number on each line (the first may be a heading), or a .json list
 compared; of a trace, unless -n is given, as many as it has."""
 
 _KEEP = """\
-A schedule that equals the old one up to step --at and is done after --total-steps updates. Says by how much the value
-jumps there. --keep is what the rest of the run keeps:
-  value     goes on from the value at --at, and comes to the old end
-  position  goes on from the same share of the way
-  shape     the new run's own shape, from --at on
---at, --total-steps and -n are in updates; --old-total-steps is what the old schedule's own units refer to."""
+Prints a schedule that equals the old one up to step --at and comes to its end after --total-steps updates; on standard
+error, by how much the value jumps there. Phases that are over stay; --keep says what the phase in progress does:
+  value     as if planned for the new length, lowered or raised to go on from the value that it has
+  position  as if planned for the new length; the value may jump to it
+  shape     what is left of it, in slow motion or fast
+--at, --total-steps and -n are in updates; --old-total-steps is what percentages in the old schedule refer to."""
 
 # Each command: its line in the list, its description, and what adds its arguments.
 _COMMANDS = {
