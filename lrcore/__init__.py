@@ -42,6 +42,7 @@ _HOMES = {
         "Table",
     ),
     "durations": ("UnboundError",),
+    "insight": ("explain",),
     "plotting": ("plot",),
     "recipes": (
         "cyclic_polynomial",
@@ -55,6 +56,7 @@ _HOMES = {
         "warmup_cosine",
         "wsd",
     ),
+    "replanning": ("JumpWarning",),
     "schedule": (
         "RoundingWarning",
         "Schedule",

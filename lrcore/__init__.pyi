@@ -25,6 +25,7 @@ from lrcore.curves import (
     Table as Table,
 )
 from lrcore.durations import UnboundError as UnboundError
+from lrcore.insight import explain as explain
 from lrcore.plotting import plot as plot
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,
@@ -38,6 +39,7 @@ from lrcore.recipes import (
     warmup_cosine as warmup_cosine,
     wsd as wsd,
 )
+from lrcore.replanning import JumpWarning as JumpWarning
 from lrcore.schedule import RoundingWarning as RoundingWarning, Schedule as Schedule
 from lrcore.smoothing import smooth as smooth
 from lrcore.tables import open_table as open_table
