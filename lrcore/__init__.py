@@ -62,6 +62,12 @@ _HOMES = {
         "Schedule",
     ),
     "smoothing": ("smooth",),
+    "spec": (
+        "SpecError",
+        "dump",
+        "from_dict",
+        "load",
+    ),
     "tables": ("open_table",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -42,6 +42,7 @@ from lrcore.recipes import (
 from lrcore.replanning import JumpWarning as JumpWarning
 from lrcore.schedule import RoundingWarning as RoundingWarning, Schedule as Schedule
 from lrcore.smoothing import smooth as smooth
+from lrcore.spec import SpecError as SpecError, dump as dump, from_dict as from_dict, load as load
 from lrcore.tables import open_table as open_table
 
 __version__: str

@@ -38,6 +38,10 @@ RANKS = {
     "insight": 7,
     "linting": 7,
     "expression": 6,
+    "_specfiles": 1,
+    "_specschema": 7,
+    "_specreader": 8,
+    "spec": 9,
     "_articles": 6,
     "_sampling": 3,
     "_drawing": 6,
@@ -45,10 +49,10 @@ RANKS = {
     "_page": 8,
     "_demo_training": 7,
     "_demo_pictures": 8,
-    "_arguments": 8,
-    "_commands": 9,
+    "_arguments": 10,
+    "_commands": 11,
     "demo": 9,
-    "cli": 10,
+    "cli": 12,
 }
 # Functions that build what stands above them import it when they are called.
 LATE = {
@@ -83,6 +87,8 @@ HEAVY = {
     "torch",
     "tqdm",
     "transformers",
+    "yaml",
+    "tomli_w",
 }
 
 
