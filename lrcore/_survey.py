@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcore import _anatomy
+from lrcore import _anatomy, _check
 from lrcore._anatomy import CONSTANT, ROUGH, Piece
 from lrcore.compose import Sequence
-from lrcore.schedule import Schedule
+from lrcore.schedule import LAST_STEP, Schedule
 
 CHUNK = 1 << 15  # steps scanned together: 256 KiB, within the L2 cache
 SHORT = 2048  # pieces up to this long are scanned whole
@@ -244,6 +244,34 @@ class Survey:
             middles = begins + halved * (POINTS - 1)
             panels = np.concatenate([np.stack([begins, halved], 1), np.stack([middles, halved], 1)])
 
+    # ---- Warm-up and tail ----
+
+    @cached_property
+    def warmup_steps(self) -> int | None:
+        """Updates before the peak, if the values never fall on the way and rise at all; else None."""
+        peak = self.highest
+        way = [piece for piece in self.pieces if piece.begin < peak.step]
+        if peak.step <= SHORT:
+            steps = np.arange(peak.step + 1)
+        elif any(piece.form == ROUGH for piece in way):
+            return None
+        else:  # the ends of each piece, and a grid for those that may go both ways
+            ends = [at for piece in way for at in (piece.begin, min(piece.end, peak.step + 1) - 1)]
+            steps = np.unique(np.concatenate([ends, np.linspace(0, peak.step, SHORT).astype(np.int64)]))
+        values = self.schedule(steps)
+        rises = (np.diff(values) >= -1e-15 * self.scale).all() and values[0] < peak.value
+        return peak.step if rises else None
+
+    @cached_property
+    def tail(self) -> int:
+        """The first step of the constant pieces with which the run ends; n if it does not end with one."""
+        begin, last = self.n, self.schedule(self.n - 1)
+        for piece in reversed(self.pieces):
+            if piece.form != CONSTANT or self.schedule(piece.begin) != last:
+                break
+            begin = piece.begin
+        return begin
+
     # ---- Jumps ----
 
     @cached_property
@@ -281,6 +309,30 @@ def _are_apart(before: F, at: F, factor: float) -> NDArray[np.bool_]:
 
 def _best(found: list[Extreme], sign: int) -> Extreme | None:
     return max(found, key=lambda extreme: (sign * extreme.value, -extreme.step), default=None)
+
+
+# ---- What a user asks for ----
+
+_check_n = _check.whole(1, LAST_STEP)
+_check_steps_per_epoch = _check.whole(1)
+
+
+def asked(schedule: Schedule, n: int | None, steps_per_epoch: int | None) -> tuple[int, int | None]:
+    """The updates of the run, by default those of the schedule, and of an epoch, checked."""
+    if not isinstance(schedule, Schedule):
+        _check.refuse("schedule", "a schedule", schedule, TypeError)
+    if n is None:
+        n = schedule.length
+        if not n:
+            why = "never ends" if n is None else "holds one value"
+            _check.refuse("n", f"the updates of the run, for this schedule {why}", None, TypeError)
+        n = min(n, LAST_STEP)
+    if steps_per_epoch is None:
+        steps_per_epoch = schedule.steps_per_epoch
+    else:
+        steps_per_epoch = _check_steps_per_epoch("steps_per_epoch", steps_per_epoch)
+    schedule(0)  # an unbound one says here what it lacks
+    return _check_n("n", n), steps_per_epoch
 
 
 # ---- Grids ----
