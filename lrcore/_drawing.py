@@ -20,6 +20,7 @@ Schedules: TypeAlias = "Schedule | Mapping[str, Schedule]"
 DECADES = 5  # of a log axis that cannot show where its curve ends
 
 _check_n = _check.whole(1, END_OF_STEPS, "a number of updates")
+_check_epoch = _check.whole(1)
 
 
 class Run(NamedTuple):
@@ -27,7 +28,7 @@ class Run(NamedTuple):
 
     schedules: dict[str, Schedule]
     n: int
-    steps_per_epoch: float | None
+    steps_per_epoch: int | None
 
     def boundaries(self, name: str) -> NDArray[np.int64]:
         """Where a piece of a schedule begins; the first at 0."""
@@ -42,11 +43,13 @@ class Run(NamedTuple):
         return {name: curve(schedule, self.steps(name, width)) for name, schedule in self.schedules.items()}
 
 
-def run_of(where: str, schedules: Schedules, n: int | None, steps_per_epoch: float | None) -> Run:
+def run_of(where: str, schedules: Schedules, n: int | None, steps_per_epoch: int | None) -> Run:
     """The checked arguments of a picture."""
     named = _named(where, schedules)
+    for schedule in named.values():
+        schedule._require_bound()
     if steps_per_epoch is not None:
-        steps_per_epoch = _check.positive(f"{where}.steps_per_epoch", steps_per_epoch)
+        steps_per_epoch = _check_epoch(f"{where}.steps_per_epoch", steps_per_epoch)
     else:
         known = {schedule.steps_per_epoch for schedule in named.values()} - {None}
         steps_per_epoch = known.pop() if len(known) == 1 else None

@@ -44,7 +44,7 @@ def plot(
     ax: Axes | None = None,
     *,
     log: bool = False,
-    steps_per_epoch: float | None = None,
+    steps_per_epoch: int | None = None,
     mark_boundaries: bool = True,
     title: str | None = None,
 ) -> Axes:
@@ -101,7 +101,7 @@ def write_picture(
     n: int | None = None,
     *,
     log: bool = False,
-    steps_per_epoch: float | None = None,
+    steps_per_epoch: int | None = None,
     mark_boundaries: bool = True,
     title: str | None = None,
 ) -> None:
@@ -294,7 +294,7 @@ def terminal(
     height: int = 20,
     log: bool = False,
     colour: bool = True,
-    steps_per_epoch: float | None = None,
+    steps_per_epoch: int | None = None,
     title: str | None = None,
 ) -> str:
     """A picture in characters, for a terminal that knows braille.
