@@ -1,4 +1,4 @@
-"""What a first schedule costs over `import numpy`, in fresh processes. (`import lrcore` alone imports next to nothing.)"""
+"""What a first schedule costs over `import numpy`, in fresh processes; `import lrcore` alone imports nothing."""
 
 import os
 import statistics
