@@ -94,13 +94,16 @@ def _of_file(path: Path, suffix: str, verify: bool) -> Schedule | Trace:
         return tables.open_table(path, verify=verify)
     if suffix not in SPECS:
         return _of_text(str(path), _text_of(path))
-    if suffix == ".json":
-        text = _text_of(path)
-        if text.lstrip().startswith("["):
-            return _of_text(str(path), text)
+    if suffix == ".json" and _begins_a_list(path):
+        return _of_text(str(path), _text_of(path))
     from lrcore import spec
 
     return spec.load(path)
+
+
+def _begins_a_list(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 
 def _of_text(where: str, text: str) -> Schedule | Trace:
@@ -119,7 +122,10 @@ def _of_text(where: str, text: str) -> Schedule | Trace:
         return _trace(where, made)
     from lrcore import spec
 
-    return spec.from_dict(made)
+    try:
+        return spec.from_dict(made)
+    except spec.SpecError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _of_expression(given: str) -> Schedule:

@@ -21,6 +21,7 @@ from typing import Any
 
 from lrcore import _arguments, _check, _replace, tables
 from lrcore._arguments import Inputs
+from lrcore.durations import UnboundError
 from lrcore.schedule import Schedule
 from lrcore.tables import MappedTable
 
@@ -286,9 +287,10 @@ def _show_schedule(found: Schedule) -> None:
 
 
 def _length(found: Schedule) -> str:
-    if not found.is_bound:
-        return "in units, see --total-steps and the like of the other commands"
-    return "never ends" if found.length is None else _counted(found.length, "update")
+    try:
+        return "never ends" if found.length is None else _counted(found.length, "update")
+    except UnboundError as error:
+        return f"in units: {_arguments.in_options(error, 'show')}"
 
 
 def schema(options: argparse.Namespace) -> int:

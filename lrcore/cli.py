@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from lrcore import __version__
 
 USAGE = 2  # the exit status of wrong arguments, as argparse has it
+MOST_ERRORS = 20  # in a line
 BROKEN_PIPE = 128 + 13  # as of a program that SIGPIPE ends
 
 _SCHEDULE = """\
@@ -177,7 +178,12 @@ def _say(command: str, message: str) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    return str(error) or f"failed with {type(error).__name__}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return f"failed with {type(error).__name__}"
+    more = len(lines) - 1 - MOST_ERRORS
+    told = lines[1 : 1 + MOST_ERRORS] + ([f"and {more} more"] if more > 0 else [])
+    return ": ".join(filter(None, (lines[0], "; ".join(told))))  # a heading, and what is wrong with a spec
 
 
 def _forget_output() -> None:

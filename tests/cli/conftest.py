@@ -1,5 +1,8 @@
 """What the tests of the command share: a folder of their own, and the command, in this process or in its own."""
 
+import contextlib
+import io
+import os
 import signal
 import subprocess
 import sys
@@ -60,8 +63,6 @@ def fails(run):
 @pytest.fixture
 def piped(monkeypatch):
     """Puts a text into standard input."""
-    import io
-
     return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
 
 
@@ -74,3 +75,23 @@ def installed():
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
 
     return installed
+
+
+@pytest.fixture
+def on_a_terminal():
+    """Runs the command on a terminal: gives its exit status, and all that is seen there."""
+    pty = pytest.importorskip("pty")
+
+    def on_a_terminal(*arguments, command=(sys.executable, "-m", "lrcore.cli"), **environment):
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm-256color", **environment}
+        process = subprocess.Popen([*command, *arguments], stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        output = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while more := os.read(ours, 1 << 16):
+                output += more
+        os.close(ours)
+        return process.wait(timeout=60), output.decode()
+
+    return on_a_terminal

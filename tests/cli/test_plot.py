@@ -1,9 +1,6 @@
 """lrcore plot: which schedules, how far, and where to. What a picture shows is the business of tests/pictures."""
 
-import os
-import pty
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -63,27 +60,7 @@ def test_it_fills_the_terminal(run, drawn, monkeypatch):
         assert (options["width"], options["height"]) == size
 
 
-def on_a_terminal(*arguments, **environment):
-    """What the command prints to a terminal."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "lrcore.cli", *arguments]
-    environment = {**os.environ, "TERM": "xterm-256color", **environment}
-    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
-    os.close(theirs)
-    output = b""
-    while True:
-        try:
-            more = os.read(ours, 1 << 16)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not more:
-            break
-        output += more
-    os.close(ours)
-    return process.wait(timeout=60), output.decode()
-
-
-def test_colours_where_they_are_seen():
+def test_colours_where_they_are_seen(on_a_terminal):
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
         status, output = on_a_terminal("plot", LINEAR, "Constant(0.1)", **environment)
         assert status == 0, output
