@@ -10,14 +10,15 @@ import numpy as np
 
 from lrcore._articles import Example
 from lrcore._demo_training import Result, Task
+from lrcore._sampling import curve, outline, sampled
+from lrcore.plotting import COLOURS as PALETTE, FAINT, INK, clean, new_figure
 from lrcore.schedule import Schedule
 from lrcore.smoothing import smooth
 
-INK, FAINT, GRID = "#22272e", "#6b7480", "#e4e8ec"
-COLOURS = {"A": "#2a6fbb", "B": "#c2452d", "C": "#2f8561", "D": "#84549b", "E": "#b07a10"}
+COLOURS = dict(zip("ABCDE", PALETTE, strict=True))
 BROAD = {"color": "#f2a68d", "linewidth": 5.5, "solid_capstyle": "round"}
 THIN = {"color": INK, "linewidth": 1.2}
-POINTS = 4000  # of a drawn curve: more than it has pixels
+PIXELS = 1000  # of a drawn curve, at most
 COLUMNS = 4
 SMOOTHING = 0.9
 
@@ -27,7 +28,7 @@ def draw_schedules(path: Path, examples: Sequence[Example], updates: int) -> Non
     constant = [example for example in examples if example.is_constant]
     panels = [[example] for example in examples if not example.is_constant] + [constant]
     rows = -(-len(panels) // COLUMNS)
-    figure = _figure(4.1 * COLUMNS, 3.0 * rows + 0.8)
+    figure = new_figure(4.1 * COLUMNS, 3.0 * rows + 0.8)
     places = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for axes, panel in zip(places, panels, strict=False):
         _draw_panel(axes, panel, updates)
@@ -39,11 +40,12 @@ def draw_schedules(path: Path, examples: Sequence[Example], updates: int) -> Non
 
 def _draw_panel(axes: Any, panel: Sequence[Example], updates: int) -> None:
     first = panel[0]
-    steps = np.unique(np.linspace(0, updates - 1, POINTS).astype(np.int64))
     for example in panel:
-        axes.plot(steps, example.over(updates)(steps), color=COLOURS[example.article], linewidth=2.0)
+        schedule = example.over(updates)
+        drawn = curve(schedule, sampled(schedule, updates, PIXELS))
+        axes.plot(*outline(drawn), color=COLOURS[example.article], linewidth=2.0)
     title = "constant rates" if first.is_constant else first.title
-    _clean(axes)
+    clean(axes)
     _scale(axes, first.log_axis)
     _count_updates(axes, updates)
     _title(axes, f"{first.article}   {title}", COLOURS[first.article], pad=22)
@@ -52,7 +54,7 @@ def _draw_panel(axes: Any, panel: Sequence[Example], updates: int) -> None:
 
 def draw_training(path: Path, task: Task, results: Sequence[Result]) -> None:
     """The losses of both frameworks, their accuracy, and the rates that their optimizers used."""
-    figure = _figure(12.0, 9.6)
+    figure = new_figure(12.0, 9.6)
     losses, accuracies, rates = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.6, 2])
     each, updates = task.updates_per_epoch, np.arange(len(task.batches))
     for result, style in zip(results, (BROAD, THIN), strict=True):
@@ -65,7 +67,7 @@ def draw_training(path: Path, task: Task, results: Sequence[Result]) -> None:
         rates: ("Learning rate", "read from the optimizer before each update"),
     }
     for axes, (title, note) in notes.items():
-        _clean(axes)
+        clean(axes)
         _scale(axes, log=axes is losses)
         _title(axes, title, INK, pad=9)
         axes.text(1, 1.03, note, transform=axes.transAxes, color=FAINT, ha="right", va="bottom", fontsize=9.5)
@@ -94,14 +96,6 @@ def _mark_restarts(axes: Any, schedule: Schedule, updates: int) -> None:
 # ---- The common look ----
 
 
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.02, hspace=0.03)
-    return Figure(figsize=(width, height), dpi=110, layout=layout, facecolor="white")
-
-
 def _head(figure: Any, title: str, note: str) -> None:
     inch = 1.0 / figure.get_figwidth()
     figure.suptitle(title, x=0.2 * inch, ha="left", color=INK, fontsize=20, fontweight="bold")
@@ -110,14 +104,6 @@ def _head(figure: Any, title: str, note: str) -> None:
 
 def _title(axes: Any, text: str, colour: str, pad: float) -> None:
     axes.set_title(text, loc="left", color=colour, fontsize=13, fontweight="bold", pad=pad)
-
-
-def _clean(axes: Any) -> None:
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
-    axes.tick_params(which="both", colors=FAINT, labelsize=9.5, length=0)
 
 
 def _scale(axes: Any, log: bool) -> None:

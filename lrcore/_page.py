@@ -107,7 +107,7 @@ PAGE = """<!doctype html>
 </div>
 </div>
 </div>
-<div id="chart" role="group" aria-label="Chart of the learning rate over the updates; its numbers stand in the tables">
+<div id="chart" role="group" tabindex="0" aria-label="Learning rate over the updates: arrow keys read its values">
 <noscript>The chart needs JavaScript; the tables do not.</noscript>
 </div>
 <dl class="read" aria-live="polite">

@@ -62,7 +62,8 @@ tbody tr:last-child > * { border-bottom: 0; }
 .fine { margin: 0; color: var(--faint); }
 @media (min-width: 70rem) { main { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
   .picture { position: sticky; top: 1rem; } #chart { height: clamp(18rem, calc(100vh - 21rem), 36rem); } }
-@media (max-width: 34rem) { .read { font-size: .85rem; grid-template-columns: fit-content(48%) minmax(0, 1fr); } }
+@media (max-width: 34rem) { .read { font-size: .85rem; grid-template-columns: fit-content(45%) minmax(0, 1fr); }
+  .read dd { font-size: .78rem; } }
 @media print { .picture { position: static; } .choice { display: none; } .expression { max-height: none; } }
 """
 
@@ -154,7 +155,7 @@ SCRIPT = """
 
   function note() {
     const below = isLog && data.curves.some(curve => curve.values.some(value => value <= 0));
-    return "Drag to zoom, double-click to see all. " + (data.steps.length < data.n
+    return "Drag to zoom, double-click to see all; arrow keys read on. " + (data.steps.length < data.n
       ? whole.format(data.steps.length) + " of " + whole.format(data.n) + " updates are drawn: the corners, and "
         + "between them all that a pixel would hide."
       : "Every update is drawn.")
@@ -163,8 +164,10 @@ SCRIPT = """
 
   // ---- What is read ----
 
+  let current = 0;
+
   function read(at) {
-    const step = data.steps[at];
+    const step = data.steps[current = at];
     document.getElementById("step").textContent = whole.format(step)
       + (data.epoch ? " (epoch " + epochs.format(step / data.epoch) + ")" : "");
     data.curves.forEach((curve, which) => {
@@ -180,6 +183,14 @@ SCRIPT = """
     if (box.checked) hidden.delete(at); else hidden.add(at);
     show("both");
   }));
+  chart.addEventListener("keydown", event => {
+    const way = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const far = event.shiftKey ? Math.ceil(data.steps.length / 50) : 1;
+    read(Math.min(Math.max(current + way * far, 0), data.steps.length - 1));
+    Plotly.Fx.hover(chart, [{curveNumber: data.curves.length, pointNumber: current}]);
+  });
   dark.addEventListener("change", () => show("both"));
   chart.replaceChildren();
   show().then(() => {

@@ -145,7 +145,7 @@ def write_picture(
 # ---- matplotlib ----
 
 
-def figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure of so many inches, which pyplot does not know."""
     try:
         from matplotlib.figure import Figure
@@ -166,7 +166,7 @@ def clean(axes: Any) -> None:
 
 
 def _new_axes() -> Any:
-    axes = figure(8.2, 4.2).subplots()
+    axes = new_figure(8.2, 4.2).subplots()
     clean(axes)
     axes.set_ylabel("learning rate", color=FAINT)
     axes.set_xlabel("update", color=FAINT)

@@ -198,6 +198,20 @@ def test_hovering_reads_the_exact_value_of_each_schedule(opened, four):
         assert read == [schedule(step) for schedule in four.values()]
 
 
+def test_arrow_keys_read_on(opened, document):
+    shown, steps = opened(), data_of(document)["steps"]
+    shown.tab.focus("#chart")
+    for key, at in (
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("Shift+ArrowRight", 1 + -(-len(steps) // 50)),
+    ):
+        shown.tab.keyboard.press(key)
+        assert int(shown.text("#step").split()[0].replace(",", "")) == steps[at]
+    assert shown.said == []
+
+
 def test_the_axis_changes_between_linear_and_log(opened):
     shown = opened()
     assert shown.layout("yaxis.type") == "linear"
