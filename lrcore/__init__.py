@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "_engine": ("build_info",),
+    "comparison": ("diff",),
     "compose": (
         "Clip",
         "Cycle",
@@ -43,6 +44,7 @@ _HOMES = {
     ),
     "durations": ("UnboundError",),
     "insight": ("explain",),
+    "linting": ("lint",),
     "plotting": ("plot",),
     "recipes": (
         "cyclic_polynomial",

@@ -1,4 +1,5 @@
 from lrcore._engine import build_info as build_info
+from lrcore.comparison import diff as diff
 from lrcore.compose import (
     Clip as Clip,
     Cycle as Cycle,
@@ -26,6 +27,7 @@ from lrcore.curves import (
 )
 from lrcore.durations import UnboundError as UnboundError
 from lrcore.insight import explain as explain
+from lrcore.linting import lint as lint
 from lrcore.plotting import plot as plot
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,
