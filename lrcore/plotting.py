@@ -220,7 +220,7 @@ def _scale_steps(axes: Any, run: Run) -> None:
     """From 0 to n, or to where other lines of ours go; with epochs above where they are known."""
     from matplotlib.ticker import MaxNLocator
 
-    ends = [run.n, *(line.get_xdata().max() for line in axes.lines if line.get_gid() == OURS)]
+    ends = [run.n, *(line.get_xdata().max() + 1 for line in axes.lines if line.get_gid() == OURS)]
     axes.set_xlim(0, max(ends))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(counted)
