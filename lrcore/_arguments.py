@@ -212,7 +212,8 @@ def _number(text: str) -> float | None:
 
 
 def _trace(where: str, given: Any) -> Trace:
-    """The values of steps 0, 1, 2, ..., checked. float32 stays float32: `diff` compares at the precision of a trace."""
+    """The values of steps 0, 1, 2, ..., NaN among them if need be: `diff` says where, and compares in the dtype of a
+    trace."""
     if isinstance(given, list):
         wrong = next((at for at, item in enumerate(given) if type(item) not in (int, float)), None)
         if wrong is not None:
@@ -220,13 +221,10 @@ def _trace(where: str, given: Any) -> Trace:
     try:
         made = np.asarray(given) if isinstance(given, np.ndarray) else np.array(given, np.float64)
     except OverflowError:
-        raise ValueError(f"{where}: expected finite numbers") from None
+        raise ValueError(f"{where}: expected numbers that float64 can hold") from None
     if made.dtype.kind not in "fiu" or made.ndim != 1 or not made.size:
         what = f"an array of {made.dtype} with shape {made.shape}"
         raise ValueError(f"{where}: expected a list of numbers, at least one, got {what}")
-    if not np.isfinite(made).all():
-        at = int(np.flatnonzero(~np.isfinite(made))[0])
-        raise ValueError(f"{where}: expected finite numbers, got {made[at]} at step {at:,}")
     return made if made.dtype.kind == "f" else made.astype(np.float64)
 
 
@@ -267,8 +265,10 @@ def in_options(error: ValueError, command: str) -> str:
     for name in UNITS:
         option = total if name == "total_steps" else f"--{name.replace('_', '-')}"
         text = re.sub(rf"(?<=needs ){name}\b|\bbind\.{name}\b", option, text)
+    text = text.removesuffix(", got None (NoneType)")
     text = re.sub(r"\bn=(\d+)$", r"-n \1", re.sub(r"^(\w+\.)?n(?=:)", "-n", text))
-    return re.sub(r"^(?:replan\.|(?=start:|threads:))(\w+)", lambda found: f"--{found[1].replace('_', '-')}", text)
+    named = re.compile(r"^(?:replan\.|(?=start:|threads:|jump:))(\w+)")
+    return named.sub(lambda found: f"--{found[1].replace('_', '-')}", text)
 
 
 def steps_of(schedules: list[Schedule], options: argparse.Namespace) -> int:

@@ -170,22 +170,16 @@ def explain(options: argparse.Namespace) -> int:
 
 def lint(options: argparse.Namespace) -> int:
     """Prints what is likely a mistake."""
-    from lrcore import linting
+    from lrcore import insight, linting
 
     only, ignored = (_names(f"--{name}", getattr(options, name)) for name in ("only", "ignore"))
     schedule = _schedule(options)
     n = _arguments.steps_of([schedule], options)
-    found = [
-        finding
-        for finding in linting.lint(schedule, n)
-        if finding.name not in ignored and (not only or finding.name in only)
-    ]
-    if options.json:
-        _print(None, options, lambda: {"n": n, "findings": [finding.to_dict() for finding in found]})
-    elif not found:
-        print(f"nothing found in {_counted(n, 'step')}")
-    for finding in () if options.json else found:
-        _print(finding, options, finding.to_dict)
+    wanted = (set(only) or set(linting.NAMES)) - set(ignored)
+    findings = linting.lint(schedule, n, jump=options.jump)
+    found = linting.Findings(finding for finding in findings if finding.name in wanted)
+    document = {"schedule": insight.written(schedule), "steps": n, "findings": [finding.to_dict() for finding in found]}
+    _print(found, options, lambda: document)
     return FOUND if found else 0
 
 
@@ -213,12 +207,16 @@ def diff(options: argparse.Namespace) -> int:
     return FOUND if found else 0
 
 
-def _compared(sides: list[Any], options: argparse.Namespace) -> int:
-    """How many steps: what was said, or those of the shorter trace, or the length of the run."""
-    traces = [len(side) for side in sides if not isinstance(side, Schedule)]
-    if options.steps is None and traces:
-        return min(traces)
-    return _arguments.steps_of([side for side in sides if isinstance(side, Schedule)], options)
+def _compared(sides: list[Any], options: argparse.Namespace) -> int | None:
+    """How many steps: what was said, or the length of the run; None: those of a trace, or of the longer schedule."""
+    if options.steps is not None:
+        return int(options.steps)
+    if any(not isinstance(side, Schedule) for side in sides):
+        return None
+    said = _arguments.updates_of(options)
+    if said is None and any(side.length is None for side in sides):
+        raise ValueError("-n: expected how many steps, as one of them never ends: give -n or --total-steps")
+    return said
 
 
 def replan(options: argparse.Namespace) -> int:

@@ -41,6 +41,14 @@ in an expression:
   durations    1000 (updates) "5ep" "30%" "2e9tok" "1e6samples" "rest"
 """
 
+_FINDINGS = """\
+NAME is one of:
+  always-zero zero-first-update negative-value high-peak zero-tail zero-in-between too-small
+  frozen-in-float32 jump spike uneven-join peak-not-reached long-warmup end-not-reached
+  held-constant horizon-mismatch uneven-horizon epoch-numbers growth restart-at-end
+  last-cycle-cut unreachable-phase cut-phase late-boundary
+"""
+
 _STATUS = """\
 exit status: 0 done; 1 lint found something, diff found a difference; 2 wrong arguments or files, in one line on
 standard error; 130 interrupted.
@@ -61,7 +69,7 @@ _EXAMPLES = {
     "plot": """\
   lrcore plot "warmup_cosine(0.1, 0.0, 100, 1000)"
   lrcore plot "Cosine(0.1, 0, 900)" "Linear(0.1, 0, 900)" -o both.svg
-  lrcore plot "wsd(0.1, 0.0, '5%', '75%', '20%')" --total-steps 1e6 --log -o run.html --force
+  lrcore plot "wsd(0.1, '5%', '100%', decay_steps='20%')" --total-steps 1e6 --log -o run.html --force
 """,
     "explain": """\
   lrcore explain "warmup_cosine(0.1, 0.0, 100, 1000)"
@@ -69,7 +77,8 @@ _EXAMPLES = {
 """,
     "lint": """\
   lrcore lint "warmup_cosine(0.1, 0.0, 100, 1000)" -n 500    # exits 1
-  lrcore lint "Constant(0.1)" -n 1000 --ignore constant --json
+  lrcore lint "warmup_cosine(0.1, 0.0, 100, 1000)" --ignore zero-first-update
+  lrcore lint "Cosine(0.1, 0, '100%')" --total-steps 1e6 --json
 """,
     "diff": """\
   lrcore diff "Cosine(0.1, 0, 1000)" "Linear(0.1, 0, 1000)"    # exits 1
@@ -233,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (summary, description, add) in _COMMANDS.items():
         epilog = [_SCHEDULE] if name in _WITH_SCHEDULE else []
-        epilog += [_NAMES] if name == "table" else []
+        epilog += {"table": [_NAMES], "lint": [_FINDINGS]}.get(name, [])
         epilog += [f"examples:\n{_EXAMPLES[name]}"] if name in _EXAMPLES else []
         made = commands.add_parser(name, help=summary, description=description, epilog="\n".join(epilog))
         add(made)
@@ -272,6 +281,8 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     _add_steps(parser)
     for name, what in (("--only", "report only findings of these names"), ("--ignore", "report none of these names")):
         parser.add_argument(name, nargs="+", action="extend", default=[], metavar="NAME", help=what)
+    jump = "report changes between neighbours by more than this, > 1; %(default)g unless given"
+    parser.add_argument("--jump", type=_tolerance, default=10.0, metavar="FACTOR", help=jump)
     _add_json(parser)
     _add_units(parser)
 
@@ -293,7 +304,7 @@ def _add_replan(parser: argparse.ArgumentParser) -> None:
     add("--total-steps", dest="new_total", metavar="N", type=_count, required=True, help="the new length, in updates")
     keep = ("value", "position", "shape")
     add("--keep", default="value", choices=keep, help="what the rest keeps: see below; %(default)s unless given")
-    _add_steps(parser, "the old length, in updates")
+    _add_steps(parser, "the old length, in updates", "--old-total-steps")
     _add_output(parser, "the new schedule as a spec file: *.yaml, *.toml or *.json")
     _add_json(parser)
     _add_units(parser, total="--old-total-steps")
@@ -322,10 +333,8 @@ def _add_schedule(parser: argparse.ArgumentParser, **options: Any) -> None:
     parser.add_argument(dest, metavar="SCHEDULE", help="see below", **options)
 
 
-def _add_steps(parser: argparse.ArgumentParser, what: str = "how many steps") -> None:
-    unless = "unless given, --total-steps or the schedule's own length"
-    if parser.prog.endswith("replan"):
-        unless = "unless given, --old-total-steps or the schedule's own length"
+def _add_steps(parser: argparse.ArgumentParser, what: str = "how many steps", total: str = "--total-steps") -> None:
+    unless = f"unless given, {total} or the schedule's own length"
     parser.add_argument("-n", dest="steps", metavar="N", type=_count, help=f"{what}; {unless}")
 
 
@@ -379,8 +388,9 @@ _TRACE = """\
 Says where, by how much and why two schedules differ.
 
 A and B are each a SCHEDULE, or the trace of another framework, its value at step 0, 1, 2, ...: an .npy array, a .csv
-or .txt with a number on each line (the first may be a heading), or a .json list of numbers. The first N steps are
-compared; of a trace, unless -n is given, as many as it has."""
+or .txt with a number on each line (the first may be a heading), or a .json list of numbers. An array of float32 is
+compared with the other side's values rounded to float32. -n N compares the first N steps; without it, as many as the
+trace has, or --total-steps, or all up to the end of the longer schedule and past it."""
 
 _KEEP = """\
 Prints a schedule that equals the old one up to step --at and comes to its end after --total-steps updates; on standard

@@ -187,6 +187,15 @@ def test_a_trace_in_an_array(traced, dtype):
     assert found.dtype == (values.dtype if values.dtype.kind == "f" else np.float64)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("lr.csv", "0.1\nnan\n-inf\n1e999"), ("lr.json", "[0.1, NaN, -Infinity, 1e999]")]
+)
+def test_a_trace_of_what_went_wrong(traced, name, text):
+    """What is no number is for `diff` to report."""
+    Path(name).write_text(text)
+    assert [repr(value) for value in traced(name).tolist()] == ["0.1", "nan", "-inf", "inf"]
+
+
 def test_a_trace_from_standard_input(traced, piped):
     piped("[0.1, 0.05, 1e-3, 0]")
     assert traced("-").tolist() == VALUES
@@ -204,14 +213,11 @@ def test_a_schedule_where_a_trace_may_be(traced):
         ("lr.csv", "lr\n", "expected a list of numbers, at least one"),
         ("lr.csv", "lr\n0.1\nfast\n", r"lr\.csv, line 3: expected one number, got 'fast'"),
         ("lr.csv", "0,0.1\n1,0.1\n", r"lr\.csv, line 2: expected one number, got '1,0\.1'"),
-        ("lr.csv", "0.1\nnan\n", r"lr\.csv: expected finite numbers, got nan at step 1"),
-        ("lr.csv", "0.1\n1e999\n", r"lr\.csv: expected finite numbers, got inf at step 1"),
-        ("lr.json", "[0.1, NaN]", r"lr\.json: expected finite numbers, got nan at step 1"),
         ("lr.json", '[0.1, "0.2"]', r"""lr\.json\[1\]: expected a number, got "'0\.2'\""""),
         ("lr.json", "[0.1, true]", r"lr\.json\[1\]: expected a number, got 'True'"),
         ("lr.json", "[[0.1]]", r"lr\.json\[0\]: expected a number, got '\[0\.1\]'"),
         ("lr.json", "[0.1,, 0.2]", r"lr\.json, line 1, column 6: "),
-        ("lr.json", "[" + "1" * 350 + "]", r"lr\.json: expected finite numbers"),
+        ("lr.json", "[" + "1" * 350 + "]", r"lr\.json: expected numbers that float64 can hold"),
         ("lr.npy", "no array", r"lr\.npy: expected an \.npy array of numbers: "),
         ("lr.npy", "", r"lr\.npy: expected an \.npy array of numbers: "),
     ],
