@@ -6,10 +6,11 @@ verdicts are those of `python -m bench`: nothing here fails because of a time.
 
 import pytest
 
-from bench import bench_calls, bench_fill, bench_smooth, bench_take
+from bench import bench_calls, bench_fill, bench_pictures, bench_smooth, bench_take
 from bench._measure import Line, check, measure
 
-LINES = [line for module in (bench_fill, bench_take, bench_calls, bench_smooth) for line in module.lines(quick=True)]
+MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_pictures)
+LINES = [line for module in MODULES for line in module.lines(quick=True)]
 SIDES = [(line, side) for line in LINES for side in ("ours", "peer") if getattr(line, side)]
 
 

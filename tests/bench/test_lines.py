@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from bench import __main__ as runner, bench_calls, bench_fill, bench_memory, bench_smooth, bench_take
+from bench import __main__ as runner, bench_calls, bench_fill, bench_memory, bench_pictures, bench_smooth, bench_take
 from bench._measure import check
 
-LINES = [line for module in (bench_fill, bench_take, bench_calls, bench_smooth) for line in module.lines(quick=True)]
+MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_pictures)
+LINES = [line for module in MODULES for line in module.lines(quick=True)]
 
 CONTRACT = {
     "Cosine": 4,
@@ -39,6 +40,7 @@ CONTRACT = {
     "compiling sgdr": 50,
     "smooth against scipy.signal.lfilter": 5,
     "smooth against pandas ewm": 10,
+    "HTML of four schedules": 2000,
 }
 
 
