@@ -47,6 +47,9 @@ def read(data: Any, folder: Path) -> tuple[Schedule | None, Errors]:
         found = reader.root(data)
     except _TooManyError:
         found = None
+    except RecursionError as error:
+        reader.errors.append(("", _text_of(error)))
+        found = None
     return (None if reader.errors else found), reader.errors
 
 
@@ -188,19 +191,22 @@ class _Reader:
         return _BAD if child is None else self._checked(path, key, check, child)
 
     def _checked(self, path: str, key: str, check: Check, value: Any) -> Any:
-        """What the check makes of a value; of a list it is asked for each item alone, so that all are named."""
+        """What the check makes of a value. A list is looked at further behind what was found in it, so that all is."""
         try:
             return check(key, value)
         except FAILURES as error:
-            whole = error
-        before = len(self.errors)
-        for at, item in enumerate(value if isinstance(value, list) and len(value) > 1 else ()):
-            inner, message = _refusal(check, key, [item])
-            if inner.startswith("[0]"):
-                self._complain(f"{path}[{at}]{inner.removeprefix('[0]')}", message)
-        if len(self.errors) == before:
-            inner, message = _split(key, whole)
-            self._complain(path + inner, message)
+            inner, message = _split(key, error)
+        offset = 0
+        while message:
+            place = re.match(r"\[(\d+)\]", inner) if isinstance(value, list) else None
+            if place is None:
+                if not offset:
+                    self._complain(path + inner, message)
+                break
+            at = offset + int(place[1])
+            self._complain(f"{path}[{at}]{inner[place.end() :]}", message)
+            offset = at + 1
+            inner, message = _refusal(check, key, value[offset:]) if offset < len(value) else ("", "")
         return _BAD
 
     def _parts(self, path: str, key: str, check: Check, data: Any, depth: int) -> Any:
@@ -420,7 +426,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _join(path: str, key: str) -> str:
-    key = key if key.isidentifier() or key == SCHEMA_KEY else _cut(repr(key))
+    key = _cut(key if key.isidentifier() or key == SCHEMA_KEY else repr(key))
     return f"{path}.{key}" if path else key
 
 

@@ -8,11 +8,11 @@ import types
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from strategies import growing, schedules
 
 import lrcore as lr
 from lrcore import expression, spec
 from lrcore.spec import SpecError
+from strategies import growing, schedules
 
 LINEAR = {"type": "Linear", "init_value": 0.0, "end_value": 0.1, "steps": 10}
 
@@ -268,10 +268,10 @@ def test_what_is_not_ours_is_not_written():
     class Own(lr.Schedule):
         __slots__ = ()
 
-        def _lower(self, rows):
+        def _lower(self, _rows):
             return 0
 
-        def _length(self, scale):
+        def _length(self, _scale):
             return 0
 
     own = object.__new__(Own)
