@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcore import _arguments, _check, _replace, tables
-from lrcore._arguments import Inputs
+from lrcore._arguments import Inputs, Trace
 from lrcore.durations import UnboundError
 from lrcore.schedule import Schedule
 from lrcore.tables import MappedTable
@@ -200,21 +200,25 @@ def diff(options: argparse.Namespace) -> int:
     from lrcore import comparison
 
     inputs = Inputs()
-    sides = [inputs.schedule_or_trace(given) for given in (options.a, options.b)]
-    sides = [_arguments.bound(side, options) if isinstance(side, Schedule) else side for side in sides]
-    found = comparison.diff(*sides, _compared(sides, options), rtol=options.rtol, atol=options.atol)
+    a, b = (_side(inputs.schedule_or_trace(given), options) for given in (options.a, options.b))
+    found = comparison.diff(a, b, _compared([a, b], options), rtol=options.rtol, atol=options.atol)
     _print(found, options, found.to_dict)
     return FOUND if found else 0
 
 
-def _compared(sides: list[Any], options: argparse.Namespace) -> int | None:
+def _side(side: Schedule | Trace, options: argparse.Namespace) -> Schedule | Trace:
+    return _arguments.bound(side, options) if isinstance(side, Schedule) else side
+
+
+def _compared(sides: list[Schedule | Trace], options: argparse.Namespace) -> int | None:
     """How many steps: what was said, or the length of the run; None: those of a trace, or of the longer schedule."""
     if options.steps is not None:
         return int(options.steps)
-    if any(not isinstance(side, Schedule) for side in sides):
+    schedules = [side for side in sides if isinstance(side, Schedule)]
+    if len(schedules) < len(sides):
         return None
     said = _arguments.updates_of(options)
-    if said is None and any(side.length is None for side in sides):
+    if said is None and any(schedule.length is None for schedule in schedules):
         raise ValueError("-n: expected how many steps, as one of them never ends: give -n or --total-steps")
     return said
 
