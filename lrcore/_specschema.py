@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lrcore import _check, expression
 from lrcore._check import Check
-from lrcore.compose import Product, Sequence
+from lrcore.compose import Clip, Cycle, Product, Sequence, Stretch
 from lrcore.curves import Interpolate, Piecewise, Table
 from lrcore.durations import LENGTH, REST, updates
 from lrcore.schedule import Schedule, is_schedule
@@ -133,6 +133,10 @@ def _shapes() -> dict[Check, dict[str, Any]]:
         check_of(Interpolate, "points"): _list_of(point),
         check_of(Piecewise, "boundaries"): _list_of(place),
         check_of(Piecewise, "values"): _list_of(value, 2),
+        check_of(Cycle, "period_mult"): {"type": "number", "minimum": 1, "maximum": 100},
+        check_of(Cycle, "count"): _check.schema_of(_check.whole(1)),
+        check_of(Clip, "min"): value,
+        check_of(Stretch, "factor"): {"type": "number", "minimum": 1e-9, "maximum": 1e9},
         check_of(Table, "values"): {"if": {"type": "object"}, "then": _FILE, "else": _list_of(value)},
     }
 
@@ -183,7 +187,10 @@ def _node(name: str, shapes: Mapping[Check, dict[str, Any]]) -> dict[str, Any]:
     arguments = arguments_of(name)
     properties: dict[str, Any] = {TYPE_KEY: {"const": name}}
     for key, argument in arguments.items():
-        properties[key] = {"description": argument.about, **(shapes.get(argument.check) or _schema_of(argument.check))}
+        properties[key] = {
+            "description": argument.about,
+            **(shapes.get(argument.check) or _check.schema_of(argument.check)),
+        }
         if not argument.required and argument.default is not None:
             properties[key]["default"] = argument.default
     if name == Table.__name__:
@@ -195,7 +202,3 @@ def _node(name: str, shapes: Mapping[Check, dict[str, Any]]) -> dict[str, Any]:
         "required": [TYPE_KEY, *(key for key, argument in arguments.items() if argument.required)],
         "additionalProperties": False,
     }
-
-
-def _schema_of(check: Check) -> dict[str, Any]:
-    return _check.schema_of(check)
