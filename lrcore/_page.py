@@ -190,7 +190,7 @@ def _heading(run: Run) -> str:
 
 def _summary(run: Run) -> str:
     epochs = f", {run.n / run.steps_per_epoch:,.6g} epochs of {run.steps_per_epoch:,}" if run.steps_per_epoch else ""
-    return f"The first {run.n:,} updates{epochs}."
+    return f"The first {f'{run.n:,} updates' if run.n > 1 else 'update'}{epochs}."
 
 
 def _card(at: int, name: str, schedule: Schedule, run: Run, n: int) -> str:

@@ -99,8 +99,8 @@ SCRIPT = """
 
   // After the lines, their points alone: these are the schedules' own, so only they answer to a hover.
   function traces() {
-    const drawn = data.curves.map((curve, at) => ({...line(curve), mode: "lines", hoverinfo: "skip",
-      visible: !hidden.has(at),
+    const drawn = data.curves.map((curve, at) => ({...line(curve), hoverinfo: "skip",
+      mode: data.steps.length > 1 ? "lines" : "markers", marker: {color: stroke(at), size: 7}, visible: !hidden.has(at),
       line: {color: stroke(at), width: 2.2, dash: dashes[Math.floor(at / 5) % 3], simplify: false}}));
     const points = {x: data.steps, y: data.curves[0].values.map(height), mode: "lines", hoverinfo: "none",
       line: {color: stroke(0), width: 0}};
@@ -128,8 +128,8 @@ SCRIPT = """
       {dtickrange: [0.99, null], value: "~s"}], showspikes: true, spikemode: "across", spikesnap: "hovered data",
       spikethickness: 1, spikedash: "solid", spikecolor: colour("--faint")};
     const y = {...axis(""), type: isLog ? "log" : "linear", exponentformat: isLog ? "power" : "e",
-      range: isLog ? data.range.map(Math.log10) : linearRange(), nticks: 8, ...(isLog ? {dtick: "D1"} : {})};
-    if (isLog && y.range[1] - y.range[0] > 1.5) y.dtick = 1;
+      range: isLog ? data.range.map(Math.log10) : linearRange(), nticks: 8};
+    if (isLog) Object.assign(y, y.range[1] - y.range[0] > 2 ? {dtick: 1} : {dtick: "D2", tickformat: "~g"});
     const x2 = {...axis("epoch"), overlaying: "x", side: "top", showgrid: false, fixedrange: true,
       range: inEpochs([0, data.n])};
     return {

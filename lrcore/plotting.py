@@ -188,7 +188,8 @@ def _draw(axes: Any, curves: dict[str, Curve]) -> list[Any]:
     lines = []
     for at, (name, drawn) in enumerate(curves.items(), before):
         colour, dashes = COLOURS[at % len(COLOURS)], DASHES[at // len(COLOURS) % len(DASHES)]
-        lines += axes.plot(*outline(drawn), color=colour, linestyle=dashes, linewidth=1.8, label=name, gid=OURS)
+        style = {"color": colour, "linestyle": dashes, "linewidth": 1.8, "label": name, "gid": OURS}
+        lines += axes.plot(*outline(drawn), **style, marker="o" if len(drawn.steps) == 1 else None)
     if len(curves) > 1:
         _legend(axes)
     return lines
@@ -213,7 +214,7 @@ def _legend(axes: Any) -> None:
     legend = axes.legend(lines, [str(at) for at in range(len(lines))], frameon=False, fontsize=10, labelcolor=INK)
     for text, line in zip(legend.get_texts(), lines, strict=True):
         text.set_parse_math(False)
-        text.set_text(line.get_label())
+        text.set_text(short(line.get_label(), 60))
 
 
 def _scale_steps(axes: Any, run: Run) -> None:

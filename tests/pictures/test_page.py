@@ -10,10 +10,12 @@ import sys
 import matplotlib.image
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import _page, linting, plotting
 from lrcore._page import page
+from strategies import schedules
 
 RUN = 1_000_000
 EACH = 5_000
@@ -52,6 +54,13 @@ def test_the_data_are_the_schedules_own(four, document):
         assert curve["values"] == [schedule(step) for step in steps]
     assert [steps[at] for at in data["curves"][2]["jumps"]] == [200_000, 400_000, 600_000, 800_000]
     assert data["curves"][0]["boundaries"] == [50_000]
+
+
+@settings(deadline=None, max_examples=25)
+@given(schedule=schedules(2), n=st.integers(1, 10**6))
+def test_any_schedule_has_a_page(schedule, n):
+    data = data_of(page(schedule, n, steps_per_epoch=7))
+    assert data["curves"][0]["values"] == [schedule(step) for step in data["steps"]]
 
 
 def test_a_text_stays_a_text(document):
