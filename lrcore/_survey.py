@@ -113,7 +113,8 @@ class Survey:
             values = self.schedule.table(count + begin - first, first, out=self._buffer[: count + begin - first])
             inside = values[begin - first :]
             if weight:
-                sums.append(float(inside.sum()) * weight)
+                with np.errstate(over="ignore"):
+                    sums.append(float(inside.sum()) * weight)
             high, low = int(inside.argmax()), int(inside.argmin())
             highs.append(Extreme(float(inside[high]), begin + high))
             lows.append(Extreme(float(inside[low]), begin + low))
@@ -211,7 +212,11 @@ class Survey:
 
     @cached_property
     def total(self) -> float:
-        """The sum of the values: updates times learning rate."""
+        """The sum of the values: updates times learning rate. It is not finite if float64 cannot hold it."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._total()
+
+    def _total(self) -> float:
         sums = list(self._scan[0])
         panels: list[tuple[int, int]] = []  # begin and stride
         rests: list[tuple[int, int]] = []  # begin and end of a few steps, summed as they are
@@ -224,10 +229,10 @@ class Survey:
                 halves += [piece.begin, until]
                 rests.append((until + 1, piece.end))
         if halves:
-            sums.append(0.5 * math.fsum(self.schedule(np.array(halves)).tolist()))
+            sums.append(0.5 * _sum(self.schedule(np.array(halves)).tolist()))
             sums += [float(self.schedule.table(end - begin, begin).sum()) for begin, end in rests if begin < end]
             sums += self._extrapolated(np.array(panels, dtype=np.int64))
-        return math.fsum(sums)
+        return _sum(sums)
 
     def _extrapolated(self, panels: I) -> Iterator[float]:
         """The sum of each panel, its two ends counting half; panels that are not smooth enough are halved."""
@@ -238,7 +243,9 @@ class Survey:
             sums, errors = _romberg(values, strides)
             if allowed is None:
                 allowed = 1e-15 * float(np.abs(sums).sum())
-            done = (errors <= np.maximum(1e-13 * np.abs(sums), allowed)) | (strides == 1)
+            done = (errors <= np.maximum(1e-13 * np.abs(sums), allowed)) | (strides == 1) | ~np.isfinite(errors)
+            if len(panels) > MAX_PANELS:
+                done[:] = True
             yield from sums[done].tolist()
             begins, halved = begins[~done], strides[~done] // 2
             middles = begins + halved * (POINTS - 1)
@@ -288,23 +295,30 @@ class Survey:
             return []
         before, at = self.schedule(steps - 1), self.schedule(steps)
         keep = (np.abs(at - before) >= least) & _are_apart(before, at, self.jump)
-        found = [Jump(*row) for row in zip(steps[keep].tolist(), before[keep].tolist(), at[keep].tolist(), strict=True)]
-        return [jump for jump in found if self._is_sudden(jump)]
+        steps, before, at = steps[keep], before[keep], at[keep]
+        sudden = ~self._is_on_the_way(steps, at - before)
+        return [Jump(*row) for row in zip(*(part[sudden].tolist() for part in (steps, before, at)), strict=True)]
 
-    def _is_sudden(self, jump: Jump) -> bool:
-        """A curve that comes from 0, or goes there, changes as much before and after."""
-        if jump.before and jump.at:
-            return True
-        nearby = [
-            abs(self.schedule(step + 1) - self.schedule(step)) for step in (jump.step - 2, jump.step) if step >= 0
-        ]
-        return abs(jump.at - jump.before) > 4.0 * max(nearby)
+    def _is_on_the_way(self, steps: I, changes: F) -> NDArray[np.bool_]:
+        """A curve that is as steep the update before or after: it comes from 0, say, or goes there."""
+        earlier, later = np.maximum(steps - 2, 0), np.minimum(steps + 1, LAST_STEP)
+        nearby = (self.schedule(steps - 1) - self.schedule(earlier), self.schedule(later) - self.schedule(steps))
+        same_way = np.maximum(*(np.sign(changes) * change for change in nearby))
+        found: NDArray[np.bool_] = same_way >= 0.25 * np.abs(changes)
+        return found
+
+
+def _sum(numbers: list[float]) -> float:
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):  # beyond float64, or infinities of both signs
+        return sum(numbers)
 
 
 def _are_apart(before: F, at: F, factor: float) -> NDArray[np.bool_]:
     """By a factor, or by their signs."""
     small, large = np.minimum(np.abs(before), np.abs(at)), np.maximum(np.abs(before), np.abs(at))
-    return (large >= factor * small) & (large > 0.0) | (before * at < 0.0)
+    return (small <= large / factor) & (large > 0.0) | (np.sign(before) * np.sign(at) < 0.0)
 
 
 def _best(found: list[Extreme], sign: int) -> Extreme | None:
@@ -380,6 +394,7 @@ def _width(schedule: Schedule) -> int:
 # ---- Extrapolation ----
 
 LEVELS = 6
+MAX_PANELS = 1 << 16  # halved at once; no curve needs more than some hundred
 POINTS = (1 << (LEVELS - 1)) + 1
 
 

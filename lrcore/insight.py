@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -122,8 +123,8 @@ class Explanation:
             "last": self._point(self.last),
             "past_end": self._point(self.past_end),
             "far": self._point(self.far),
-            "mean": self.mean,
-            "total": self.total,
+            "mean": self.mean if isfinite(self.mean) else None,
+            "total": self.total if isfinite(self.total) else None,
             "warmup_steps": self.warmup_steps,
             "peak_steps": self.peak_steps,
             "is_sampled": self.is_sampled,

@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import explain
 from lrcore.insight import MAX_CORNERS
-from strategies import schedules
+from strategies import growing, schedules
 
 
 @given(schedules(3), st.integers(1, 200))
@@ -34,6 +34,18 @@ def test_the_numbers_of_any_schedule(schedule, n):
     rises = first_peak > 0 and (np.diff(run[: first_peak + 1]) >= 0).all()
     assert found.warmup_steps in ({first_peak} if rises else {None})
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@given(growing(2), st.integers(1, 10**6))
+@settings(max_examples=50, deadline=None)
+def test_any_schedule_that_grows_is_explained(schedule, n):
+    json.dumps(explain(schedule, n).to_dict(), allow_nan=False)
+
+
+def test_a_total_beyond_float64_is_none():
+    found = explain(lr.ExponentialDecay(1.0, 1e10), 10**12)
+    assert found.to_dict()["total"] is found.to_dict()["mean"] is None
+    assert found.peak.value == 1e300
 
 
 def test_a_warm_up_and_its_decay(warmed):
