@@ -52,6 +52,8 @@ class Inputs:
         return self._read(given)
 
     def _read(self, given: str) -> Schedule | Trace:
+        if not given.strip():
+            raise ValueError("SCHEDULE: expected an expression or the name of a file, got nothing")
         if given == "-":
             return self._standard_input()
         suffix = _suffix(given)

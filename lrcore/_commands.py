@@ -73,7 +73,15 @@ def _plain(found: Any) -> Any:
 
 
 def _check_free(options: argparse.Namespace) -> None:
-    if options.path is not None and Path(options.path).exists() and not options.force:
+    """Refuses to replace what it was not told to, and what is no file to replace: a device, say, by its new name."""
+    if options.path is None:
+        return
+    if not options.path:
+        raise ValueError("-o: expected the name of a file, got nothing")
+    path = Path(options.path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileExistsError(errno.EEXIST, "expected the name of a file, this is none: > writes to it", options.path)
+    if path.exists() and not options.force:
         raise FileExistsError(errno.EEXIST, "is there already; --force replaces it", options.path)
 
 

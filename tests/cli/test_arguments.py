@@ -105,7 +105,8 @@ def test_endless_input_is_refused(read, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("", "expression"),
+        ("", "^SCHEDULE: expected an expression or the name of a file, got nothing$"),
+        (" \n", "^SCHEDULE: expected an expression or the name of a file, got nothing$"),
         (
             "run.txt",
             r"^'run\.txt': expected an expression or the name of a file that ends in \.json, .*\.parquet; @FILE ",

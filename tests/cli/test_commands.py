@@ -1,6 +1,7 @@
 """explain, replan, show and schema: what they print for people and for programs, and what they write."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -234,6 +235,20 @@ def test_schema(run, fails):
     assert Path("lrcore.schema.json").read_text() == output
     assert fails("schema", "-o", "lrcore.schema.json").endswith("is there already; --force replaces it")
     assert run("schema", "-o", "lrcore.schema.json", "--force")[0] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_what_is_no_file_is_not_replaced(fails):
+    """A rename over a device or a pipe would take its place."""
+    os.mkfifo("pipe.json")
+    for command in (["schema"], ["show", COSINE], ["replan", COSINE, "--at", "4", "--total-steps", "20"]):
+        for force in ([], ["--force"]):
+            error = fails(*command, "-o", "pipe.json", *force)
+            assert error.endswith("pipe.json: expected the name of a file, this is none: > writes to it")
+    assert Path("pipe.json").is_fifo()
+    assert fails("schema", "-o", "") == "lrcore schema: -o: expected the name of a file, got nothing"
+    Path("folder.json").mkdir()
+    assert fails("schema", "-o", "folder.json", "--force").endswith("expected the name of a file, this is a folder")
 
 
 def test_main_takes_the_arguments_of_the_process(monkeypatch, capsys):
