@@ -46,6 +46,7 @@ _HOMES = {
     "insight": ("explain",),
     "linting": ("lint",),
     "plotting": ("plot",),
+    "functions": ("Line", "Map", "Noise"),
     "recipes": (
         "cyclic_polynomial",
         "inverse_sqrt",

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lrcore._check import END_OF_STEPS
 from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum, restart_steps
 from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
+from lrcore.functions import Map, Noise
 from lrcore.schedule import LAST_STEP, Schedule, bounded_scale, rounded, scaled
 
 MAX_PIECES = 2048  # more of them in a range are scanned faster than they are told apart
@@ -406,6 +407,22 @@ def _scale(node: Scale, walk: Walk, scale: float, begin: int, end: int) -> Itera
     for piece in walk.over(node.schedule, scale, begin, end):
         way = None if piece.direction is None else piece.direction * sign
         yield piece._replace(direction=way, positive=piece.positive and sign >= 0)
+
+
+@_pieces.register
+def _noise(_node: Noise, _walk: Walk, _scale: float, begin: int, end: int) -> list[Piece]:
+    return [rough(begin, end, label=_first_label(begin))]
+
+
+@_pieces.register
+def _map(node: Map, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    """A cosine turns where nobody sees it; the other functions go one way, a power below 0 backward."""
+    turns = node.function == "cosine"
+    sign = -1 if node.function == "power" and node.power < 0.0 else 1
+    for piece in walk.over(node.schedule, scale, begin, end):
+        way = None if piece.direction is None or (turns and piece.direction) else piece.direction * sign
+        positive = node.function in ("cosine", "exp", "power") or (node.function == "tanh" and piece.positive)
+        yield piece._replace(direction=way, positive=positive)
 
 
 @_pieces.register

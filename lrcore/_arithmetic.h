@@ -220,4 +220,87 @@ LR_INLINE lr_pair lr_log2_of_ratio(double a, double b, double quotient, int plai
     return lr_quick_sum(sum.hi, sum.lo + low);
 }
 
+/* ---- Functions of any number, within 4 ulp. What no number can be stops at LR_LARGEST, as values do ---- */
+
+#define LR_SMALLEST 1e-300 /* what is smaller counts as this where a logarithm is taken */
+
+static const lr_pair LR_LN_2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
+
+/* sin^2(pi/2 f) = f^2 (S0 + S1 f^2 + ...), |f| <= 1/2; S0 = (pi/2)^2; relative error 1.6e-17. */
+static const lr_pair LR_SIN2_LEAD = {0x1.3bd3cc9be45dep+1, 0x1.692b71366cc04p-53};
+static const double LR_SIN2_REST[7] = {-0x1.03c1f081b5a9fp+1, 0x1.55d3c7e3c9051p-1, -0x1.e1f5068620bcbp-4,
+                                       0x1.a6d1f12b0bef2p-7, -0x1.f9d2c1f3b2167p-11, 0x1.b6a6feabe52e9p-15,
+                                       -0x1.179a329ef4140p-19};
+
+LR_INLINE double lr_sin2(double f)
+{
+    const double *r = LR_SIN2_REST;
+    lr_pair q = lr_two_prod(f, f);
+    double h = q.hi, h2 = h * h;
+    double rest = (r[0] + h * (r[1] + h * r[2])) + (h2 * h) * ((r[3] + h * r[4]) + h2 * (r[5] + h * r[6]));
+    return q.hi * LR_SIN2_LEAD.hi + (q.lo * LR_SIN2_LEAD.hi + q.hi * (LR_SIN2_LEAD.lo + h * rest));
+}
+
+/* (1 + cos(pi v)) / 2, for |v| < 2^52 by the nearest even number: 1 - sin^2 near that, sin^2 of the rest to 1 beyond a half. */
+LR_INLINE double lr_half_cosine(double v)
+{
+    double half = lr_clamp(v * 0.5, -0x1p51, 0x1p51);
+    double away = v - 2.0 * ((half + LR_ROUNDER) - LR_ROUNDER);
+    double near = lr_min(away < 0.0 ? -away : away, 1.0);
+    double sin2 = lr_sin2(near > 0.5 ? 1.0 - near : near);
+    return near > 0.5 ? sin2 : 1.0 - sin2;
+}
+
+/* (1 - e) / (1 + e) with e = exp(-2 |v|) */
+LR_INLINE double lr_tanh(double v)
+{
+    double size = lr_min(v < 0.0 ? -v : v, 32.0);
+    lr_pair y = lr_two_prod(size, -LR_TWO_LOG2_E.hi);
+    lr_power_of_2 e = lr_exp2_parts(y.hi, y.lo - size * LR_TWO_LOG2_E.lo);
+    double tanh = lr_complement(e) / (1.0 + lr_joined(e));
+    return v < 0.0 ? -tanh : tanh;
+}
+
+LR_INLINE double lr_exp(double v)
+{
+    double held = lr_clamp(v, -2000.0, 2000.0);
+    lr_pair y = lr_two_prod(held, LR_LOG2_E.hi);
+    return lr_scaled_exp2(1.0, y.hi, y.lo + held * LR_LOG2_E.lo);
+}
+
+LR_INLINE double lr_log(double v)
+{
+    double held = lr_clamp(v, LR_SMALLEST, LR_LARGEST);
+    lr_pair log = lr_pair_times(lr_log2_of_ratio(held, 1.0, held, 0), LR_LN_2);
+    return log.hi + log.lo;
+}
+
+/* v^power for v > 0; a number below 0 counts as 0, of which a negative power is LR_LARGEST. */
+LR_INLINE double lr_power_of(double v, double power)
+{
+    double held = lr_clamp(v, LR_SMALLEST, LR_LARGEST);
+    lr_pair log2_v = lr_log2_of_ratio(held, 1.0, held, 0);
+    lr_pair y = lr_two_prod(power, log2_v.hi);
+    double found = lr_scaled_exp2(1.0, y.hi, y.lo + power * log2_v.lo);
+    return v > 0.0 ? found : (power > 0.0 ? 0.0 : LR_LARGEST);
+}
+
+/* A standard normal number for each counter: Box and Muller's of two uniform ones, which SplitMix64 (Steele, Lea and Flood,
+ * 2014) gives of seed and counter. */
+LR_INLINE uint64_t lr_mixed(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+LR_INLINE double lr_normal(uint64_t seed, uint64_t counter)
+{
+    const uint64_t golden = 0x9e3779b97f4a7c15u;
+    uint64_t state = lr_mixed(seed + golden) + 2u * counter * golden;
+    double radius = (double)((lr_mixed(state + golden) >> 11) + 1u) * 0x1p-53;
+    double turn = (double)(lr_mixed(state + 2u * golden) >> 11) * 0x1p-52;
+    return sqrt(-2.0 * lr_log(radius)) * (2.0 * lr_half_cosine(turn) - 1.0);
+}
+
 #endif

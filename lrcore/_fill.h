@@ -224,8 +224,12 @@ static void lr_fill(const lr_node *nodes, int32_t id, double scale, int64_t star
     case LR_SHIFT:
         lr_fill_shifted(nodes, node, scale, start, n, out, frame);
         break;
-    default: /* LR_STRETCH */
+    case LR_STRETCH:
         lr_fill(nodes, node->children[0], lr_bounded_scale(scale * node->init), start, n, out, frame);
+        break;
+    default: /* LR_MAP_... */
+        lr_fill(nodes, node->children[0], scale, start, n, out, frame);
+        lr_map_all(node->kind, node->shape, n, out);
         break;
     }
 }

@@ -18,8 +18,9 @@
 /* What a node can be; the curves come first, and of these first the ones that end. */
 #define LR_KINDS(KIND) \
     KIND(CONSTANT) KIND(LINEAR) KIND(COSINE) KIND(ROOT) KIND(POWER) KIND(EXPONENTIAL) KIND(EXPONENTIAL_DECAY) \
-    KIND(NATURAL_EXP_DECAY) KIND(INVERSE_TIME_DECAY) KIND(INVERSE_SQRT) KIND(TABLE) KIND(PIECEWISE) KIND(SEQUENCE) \
-    KIND(CYCLE) KIND(PRODUCT) KIND(SUM) KIND(SCALE) KIND(CLIP) KIND(STAIRCASE) KIND(SHIFT) KIND(STRETCH)
+    KIND(NATURAL_EXP_DECAY) KIND(INVERSE_TIME_DECAY) KIND(LINE) KIND(NOISE) KIND(INVERSE_SQRT) KIND(TABLE) \
+    KIND(PIECEWISE) KIND(SEQUENCE) KIND(CYCLE) KIND(PRODUCT) KIND(SUM) KIND(SCALE) KIND(CLIP) KIND(STAIRCASE) KIND(SHIFT) \
+    KIND(STRETCH) KIND(MAP_COSINE) KIND(MAP_TANH) KIND(MAP_EXP) KIND(MAP_LOG) KIND(MAP_SQRT) KIND(MAP_POWER)
 
 #define LR_ENUMERATOR(NAME) LR_##NAME,
 typedef enum { LR_KINDS(LR_ENUMERATOR) LR_KIND_COUNT } lr_kind;
@@ -131,6 +132,18 @@ LR_INLINE double lr_inverse_time_at(const lr_curve *c, double x) { return c->ini
 /* init * sqrt(a / x), init up to x = a */
 LR_INLINE double lr_inverse_sqrt_at(const lr_curve *c, double x) { return c->init * sqrt(c->a / lr_max(x, c->a)); }
 
+/* init + (end - init) x/a, for any x, rounded once: b is 1/a, rise[0] + rise[1] is end - init. */
+LR_INLINE double lr_line_through(const lr_curve *c, double x)
+{
+    double q = x * c->b;
+    lr_pair back = lr_two_prod(q, c->a), rise = {c->rise[0], c->rise[1]};
+    lr_pair way = lr_pair_times(lr_quick_sum(q, ((x - back.hi) - back.lo) * c->b), rise);
+    return lr_bounded(lr_plus_pair(c->init, way.hi, way.lo));
+}
+
+/* A normal number, a the seed. */
+LR_INLINE double lr_noise_at(const lr_curve *c, double x) { return lr_normal((uint64_t)c->a, (uint64_t)x); }
+
 /* ---- Loops: `run` over the indices base, base + 1, ..., `each` over scattered ones ---- */
 
 #define LR_RUN(NAME, VALUE)                                                                        \
@@ -156,6 +169,8 @@ LR_RUN(lr_exponential_run, lr_exponential_at(&c, x))
 LR_RUN(lr_any_exponential_run, lr_any_exponential_at(&c, x))
 LR_RUN(lr_slow_exponential_run, lr_slow_exponential_at(&c, x))
 LR_RUN(lr_inverse_time_run, lr_inverse_time_at(&c, x))
+LR_RUN(lr_line_through_run, lr_line_through(&c, x))
+LR_RUN(lr_noise_run, lr_noise_at(&c, x))
 LR_RUN(lr_inverse_sqrt_run, lr_inverse_sqrt_at(&c, x))
 
 #define LR_EACH(NAME, VALUE)                                                                       \
@@ -209,6 +224,8 @@ LR_EACH(lr_any_power_each, lr_with_ends(&c, x, lr_power_at(&c, lr_inside(&c, x),
 LR_EACH(lr_any_exponential_each, lr_with_ends(&c, x, lr_any_exponential_at(&c, lr_inside(&c, x))))
 LR_EACH(lr_slow_exponential_each, lr_with_ends(&c, x, lr_slow_exponential_at(&c, lr_inside(&c, x))))
 LR_EACH(lr_inverse_time_each, lr_inverse_time_at(&c, x))
+LR_EACH(lr_line_through_each, lr_line_through(&c, x))
+LR_EACH(lr_noise_each, lr_noise_at(&c, x))
 LR_EACH(lr_inverse_sqrt_each, lr_inverse_sqrt_at(&c, x))
 
 /* Loops of the walks in _fill.h and _take.h, cloned like the curves. */
@@ -241,6 +258,49 @@ LR_CLONES static void lr_add_all(const double *LR_RESTRICT more, int64_t n, doub
 {
     for (int64_t i = 0; i < n; i++)
         out[i] = lr_bounded(out[i] + more[i]);
+}
+
+/* A function of each value, by the kind of its node. */
+
+#define LR_MAP(NAME, VALUE)                                                                        \
+    LR_CLONES static void NAME(double power, int64_t n, double *LR_RESTRICT out)                   \
+    {                                                                                              \
+        (void)power;                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            double v = out[i];                                                                     \
+            out[i] = VALUE;                                                                        \
+        }                                                                                          \
+    }
+
+LR_MAP(lr_map_cosine, lr_half_cosine(v))
+LR_MAP(lr_map_tanh, lr_tanh(v))
+LR_MAP(lr_map_exp, lr_exp(v))
+LR_MAP(lr_map_log, lr_log(v))
+LR_MAP(lr_map_sqrt, sqrt(lr_max(v, 0.0)))
+LR_MAP(lr_map_power, lr_power_of(v, power))
+
+static void lr_map_all(int32_t kind, double power, int64_t n, double *out)
+{
+    switch (kind) {
+    case LR_MAP_COSINE:
+        lr_map_cosine(power, n, out);
+        break;
+    case LR_MAP_TANH:
+        lr_map_tanh(power, n, out);
+        break;
+    case LR_MAP_EXP:
+        lr_map_exp(power, n, out);
+        break;
+    case LR_MAP_LOG:
+        lr_map_log(power, n, out);
+        break;
+    case LR_MAP_SQRT:
+        lr_map_sqrt(power, n, out);
+        break;
+    default: /* LR_MAP_POWER */
+        lr_map_power(power, n, out);
+        break;
+    }
 }
 
 /* Exact for 0 <= steps < 2^53; by two 32-bit halves, since int64 -> double does not vectorise (note c). */
@@ -278,15 +338,11 @@ static double lr_slope(double init, double end, double span)
 
 static void lr_prepare_cosine(lr_curve *c)
 {
-    /* sin^2(pi/2 f) = f^2 (S0 + S1 f^2 + ...), |f| <= 1/2; S0 = (pi/2)^2 */
-    static const lr_pair lead = {0x1.3bd3cc9be45dep+1, 0x1.692b71366cc04p-53};
-    static const double rest[7] = {-0x1.03c1f081b5a9fp+1, 0x1.55d3c7e3c9051p-1, -0x1.e1f5068620bcbp-4, 0x1.a6d1f12b0bef2p-7,
-                                   -0x1.f9d2c1f3b2167p-11, 0x1.b6a6feabe52e9p-15, -0x1.179a329ef4140p-19};
     uint64_t exponent = lr_to_bits(c->span) >> 52;
     double unit = lr_from_bits((2045ull - exponent) << 52); /* span * unit lies in [1/2, 1) */
     lr_pair square = lr_two_prod(c->span * unit, c->span * unit);
     lr_pair rise = lr_two_sum(c->end, -c->init);
-    lr_pair first = lr_pair_over(lr_pair_times(rise, lead), square); /* the product does not wait for the span */
+    lr_pair first = lr_pair_over(lr_pair_times(rise, LR_SIN2_LEAD), square); /* the product does not wait for the span */
     double inverse = 1.0 / square.hi, scale = rise.hi * inverse;
     c->a = unit;
     c->ordinary = c->init * c->end >= 0.0;
@@ -294,7 +350,7 @@ static void lr_prepare_cosine(lr_curve *c)
     c->b = first.lo;
     for (int k = 1; k < 8; k++) {
         scale *= inverse;
-        c->rise[k] = rest[k - 1] * scale;
+        c->rise[k] = LR_SIN2_REST[k - 1] * scale;
     }
 }
 
@@ -357,6 +413,18 @@ static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, doubl
         break;
     case LR_INVERSE_TIME_DECAY:
         c->a = shape / span;
+        break;
+    case LR_LINE: {
+        lr_pair rise = lr_two_sum(end, -init);
+        c->a = span;
+        c->b = 1.0 / span;
+        c->rise[0] = rise.hi;
+        c->rise[1] = rise.lo;
+        break;
+    }
+    case LR_NOISE:
+        c->a = shape;
+        c->init = lr_normal((uint64_t)shape, 0);
         break;
     case LR_INVERSE_SQRT:
         c->a = span;
@@ -421,6 +489,12 @@ static void lr_inner_range(const lr_curve *c, double base, int32_t n, double *ou
     case LR_INVERSE_TIME_DECAY:
         lr_inverse_time_run(c, base, n, out);
         break;
+    case LR_LINE:
+        lr_line_through_run(c, base, n, out);
+        break;
+    case LR_NOISE:
+        lr_noise_run(c, base, n, out);
+        break;
     case LR_INVERSE_SQRT:
         lr_inverse_sqrt_run(c, base, n, out);
         break;
@@ -478,6 +552,12 @@ static void lr_curve_each(const lr_curve *c, const double *index, int32_t n, dou
         break;
     case LR_INVERSE_TIME_DECAY:
         lr_inverse_time_each(c, index, n, out);
+        break;
+    case LR_LINE:
+        lr_line_through_each(c, index, n, out);
+        break;
+    case LR_NOISE:
+        lr_noise_each(c, index, n, out);
         break;
     case LR_INVERSE_SQRT:
         lr_inverse_sqrt_each(c, index, n, out);

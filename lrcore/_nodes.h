@@ -19,7 +19,7 @@ typedef struct {
     int32_t child_count;
     const int32_t *children;
     double init, end; /* a curve's ends; factor of a scale or a stretch; min and max of a clip */
-    double shape;     /* power, decay rate */
+    double shape;     /* power, decay rate, seed */
     double span;      /* steps, decay steps, period, stair, shift */
     int64_t mark_count;
     const int64_t *marks; /* boundaries of pieces and parts; restarts of a cycle (one more than there are cycles) */
@@ -112,7 +112,7 @@ static const lr_curve *lr_curve_of(const lr_node *node, double scale, lr_curve *
 {
     if (scale == 1.0)
         return &node->curve;
-    double span = node->span * scale;
+    double span = node->kind == LR_NOISE ? node->span : node->span * scale;
     int is_whole = node->kind <= LR_LAST_ENDING || node->kind == LR_INVERSE_SQRT;
     if (is_whole && span < LR_NEVER)
         span = (double)lr_at_least_1(lr_rounded(span));

@@ -218,8 +218,12 @@ static void lr_take(const lr_node *nodes, int32_t id, double scale, int64_t *ste
     case LR_SHIFT:
         lr_take_shifted(nodes, node, scale, step, n, out, frame);
         break;
-    default: /* LR_STRETCH */
+    case LR_STRETCH:
         lr_take(nodes, node->children[0], lr_bounded_scale(scale * node->init), step, n, out, frame);
+        break;
+    default: /* LR_MAP_... */
+        lr_take(nodes, node->children[0], scale, step, n, out, frame);
+        lr_map_all(node->kind, node->shape, n, out);
         break;
     }
 }

@@ -316,6 +316,12 @@ CURVES = [
         3,
     ),
     Case("Table: one value", lambda: lr.Table([0.1]), ((0, 0.1), (1, 0.1), (FAR, 0.1)), (), 1),
+    # 1 - t/2.5, below zero too
+    Case(
+        "Line: without an end", lambda: lr.Line(1.0, 0.0, 2.5), ((0, 1.0), (1, 0.6), (2, 0.2), (3, "-0.2"), (10, -3.0))
+    ),
+    # sqrt(-2 ln u) cos(2 pi v) of SplitMix64's numbers for seed 7, worked out by hand with Python's integers
+    Case("Noise: seed 7", lambda: lr.Noise(7), ()),
 ]
 
 COMBINATORS = [
@@ -356,6 +362,23 @@ COMBINATORS = [
         ((0, 0.25), (1, 0.625), (2, 1.0), (3, 0.875), (10, 0.0), (11, 0.0)),
         (2, 10),
         10,
+    ),
+    # (1 + cos(pi t/3)) / 2: 1, 3/4, 1/4, 0, 1/4, ...
+    Case(
+        "Map: a cosine that rises again",
+        lambda: lr.Map(lr.Line(0.0, 1.0, 3), "cosine"),
+        ((0, 1.0), (1, "0.75"), (2, "0.25"), (3, 0.0), (6, 1.0)),
+    ),
+    Case(
+        "Map: square", lambda: lr.Map(lr.Linear(0.0, 1.0, 4), "power", 2), ((1, 0.0625), (3, 0.5625), (9, 1.0)), (4,), 4
+    ),
+    Case("Map: root", lambda: lr.Map(lr.Line(1.0, 2.0, 1), "power", 0.5), ((0, 1.0), (3, 2.0), (8, 3.0))),
+    Case("Map: below 0", lambda: lr.Map(lr.Line(1.0, 0.0, 1), "power", 3), ((0, 1.0), (1, 0.0), (5, 0.0))),
+    # ln 2 and e in decimals
+    Case("Map: log", lambda: lr.Map(lr.Line(1.0, 2.0, 1), "log"), ((0, 0.0), (1, "0.693147180559945309417232121458"))),
+    Case("Map: exp", lambda: lr.Map(lr.Line(0.0, -1.0, 1), "exp"), ((0, 1.0), (1, "0.367879441171442321595523770161"))),
+    Case(
+        "Map: tanh", lambda: lr.Map(lr.Line(0.0, 1.0, 1), "tanh"), ((0, 0.0), (1, "0.761594155955764888119458282605"))
     ),
     # t mod 4, without end
     Case(

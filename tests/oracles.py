@@ -354,3 +354,62 @@ def _(schedule: lrcore.Shift, t, scale):
 @estimate.register
 def _(schedule: lrcore.Stretch, t, scale):
     return estimate(schedule.schedule, t, scale * as_written(schedule.factor))
+
+
+# --- functions of values, lines without an end, noise
+
+FUNCTIONS = {
+    "cosine": lambda v, _: (1 + EXACT.cos(EXACT.pi * v)) / 2,
+    "tanh": lambda v, _: EXACT.tanh(v),
+    "exp": lambda v, _: EXACT.exp(v),
+    "log": lambda v, _: EXACT.log(max(v, mpf(1e-300))),
+    "power": lambda v, power: max(v, mpf(1e-300)) ** mpf(power) if v > 0 else mpf(0 if power > 0 else 1e300),
+}
+ULPS_OF_FUNCTION = 4
+
+
+def bounded(value):
+    return max(min(value, mpf(1e300)), mpf(-1e300))
+
+
+@estimate.register
+def _(schedule: lrcore.Line, t, scale):
+    return rounded_once(
+        blend(
+            schedule.end_value,
+            schedule.init_value,
+            mpf(t) / (schedule.steps * mpf(scale.numerator) / scale.denominator),
+        )
+    )
+
+
+def rounded_once(value):
+    return Estimate(value, mpf(ulp(value)))
+
+
+@estimate.register
+def _(schedule: lrcore.Map, t, scale):
+    """What the function makes of the error of its argument, and its own."""
+    inner = estimate(schedule.schedule, t, scale)
+    function = FUNCTIONS[schedule.function]
+    around = [bounded(function(inner.value + by, schedule.power)) for by in (0, inner.slack, -inner.slack)]
+    spread = max(abs(value - around[0]) for value in around)
+    of = 1.0 if schedule.function == "cosine" else around[0]
+    return Estimate(around[0], spread + ULPS_OF_FUNCTION * ulp(of))
+
+
+def mixed(z):
+    """SplitMix64's finalizer, from its paper."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
+    return z ^ (z >> 31)
+
+
+@estimate.register
+def _(schedule: lrcore.Noise, t, _scale):
+    golden = 0x9E3779B97F4A7C15
+    state = (mixed((schedule.seed + golden) % 2**64) + 2 * t * golden) % 2**64
+    first, second = (mixed((state + k * golden) % 2**64) >> 11 for k in (1, 2))
+    radius = EXACT.sqrt(-2 * EXACT.log(mpf(first + 1) / 2**53))
+    value = radius * EXACT.cos(2 * EXACT.pi * mpf(second) / 2**53)
+    return Estimate(value, ULPS_OF_FUNCTION * ulp(radius))

@@ -72,6 +72,8 @@ unbounded_curves = st.one_of(
     st.builds(lr.NaturalExpDecay, rates, st.floats(0.01, 0.5), durations),
     st.builds(lr.InverseTimeDecay, rates, st.floats(0.01, 2.0), durations),
     st.builds(lr.InverseSqrt, rates, durations),
+    st.builds(lr.Line, rates_or_nothing, rates_or_nothing, st.floats(0.5, 40.0)),
+    st.builds(lr.Noise, st.integers(0, 9)),
 )
 
 curves = st.one_of(finite_curves, unbounded_curves)
@@ -112,6 +114,8 @@ def composites(inner):
         st.builds(lr.Staircase, inner, durations),
         st.builds(lr.Shift, inner, st.integers(-50, 50)),
         st.builds(lr.Stretch, inner, st.sampled_from([0.25, 0.5, 1.5, 2.0, 3.0])),
+        st.builds(lr.Map, inner, st.sampled_from(["cosine", "tanh", "exp"])),
+        st.builds(lr.Map, inner, st.just("power"), st.sampled_from([0.5, 2.0, 1.7])),
     )
 
 

@@ -216,6 +216,8 @@ LATE = {
     "ExponentialDecay": lambda d: lr.ExponentialDecay(1.0, 0.5, d(2)),
     "NaturalExpDecay": lambda d: lr.NaturalExpDecay(1.0, 0.5, d(2)),
     "InverseTimeDecay": lambda d: lr.InverseTimeDecay(1.0, 0.5, d(2)),
+    "Line": lambda d: lr.Line(1.0, 0.5, d(2)),
+    "Map": lambda d: lr.Map(lr.Line(0.0, 0.5, d(2)), "cosine"),
     "InverseSqrt": lambda d: lr.InverseSqrt(1.0, d(2)),
     "Piecewise": lambda d: lr.Piecewise([d(1), d(3)], [1.0, 0.5, 0.25], side="left"),
     "Interpolate": lambda d: lr.Interpolate([(0, 0.0), (d(2), 1.0), (d(5), 0.1)], "cosine"),
@@ -271,7 +273,7 @@ def test_every_node_and_recipe_is_bound_above():
         if isinstance(getattr(lr, name), type) and issubclass(getattr(lr, name), lr.Schedule)
     }
     recipes = {name for name in lr.__all__ if getattr(getattr(lr, name), "__module__", "") == "lrcore.recipes"}
-    assert nodes - {"Schedule", "Constant", "Table"} | recipes <= set(LATE)
+    assert nodes - {"Schedule", "Constant", "Table", "Noise"} | recipes <= set(LATE)
 
 
 @pytest.mark.parametrize("name", LATE)

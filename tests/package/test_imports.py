@@ -28,6 +28,7 @@ RANKS = {
     "smoothing": 1,
     "curves": 3,
     "compose": 4,
+    "functions": 3,
     "recipes": 5,
     "binding": 5,
     "tables": 5,
