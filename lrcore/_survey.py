@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from lrcore import _anatomy, _check
 from lrcore._anatomy import CONSTANT, ROUGH, Piece
-from lrcore.compose import Sequence
+from lrcore.compose import Sequence, Staircase
+from lrcore.curves import Constant, Cosine, Linear, Piecewise, Table
 from lrcore.schedule import LAST_STEP, Schedule
 
 CHUNK = 1 << 15  # steps scanned together: 256 KiB, within the L2 cache
 SHORT = 2048  # pieces up to this long are scanned whole
-SCANNED = 1 << 24  # values of curves that are computed to scan rough ranges; if it took more, they are sampled
+SCANNED = 3 << 23  # cheap values that are computed to scan rough ranges; if it took more, they are sampled
 BLOCKS, BLOCK = 512, 1024  # of consecutive steps, for the rough ranges that are sampled; FEWEST for each
 FEWEST = 16
 WINDOW = 1024  # steps looked at around the end of a piece, where neighbours may differ by a rounding
@@ -75,7 +76,7 @@ class Survey:
     @cached_property
     def is_sampled(self) -> bool:
         """Whether ranges were too long to be scanned: extremes, sum and jumps may then be missed there."""
-        return sum(_scan_length(piece) for piece in self._rough) * _width(self.schedule) > SCANNED
+        return sum(_scan_length(piece) for piece in self._rough) * max(_cost(self.schedule), 1) > SCANNED
 
     @property
     def highest(self) -> Extreme:
@@ -385,10 +386,16 @@ def _one_period(piece: Piece) -> Iterator[tuple[int, int, float]]:
     yield from _blocks(piece.begin + count * piece.period, piece.end)
 
 
-def _width(schedule: Schedule) -> int:
-    """How many curves one value takes: the factors of a product, but one part of a sequence."""
-    widths = [_width(child) for child in schedule._children()]
-    return max(widths, default=1) if isinstance(schedule, Sequence) else max(sum(widths), 1)
+_CHEAP = {Constant: 0, Cosine: 1, Linear: 1, Piecewise: 1, Staircase: 1, Table: 1}
+
+
+def _cost(schedule: Schedule) -> int:
+    """What a value takes, in cheap ones: those of all factors of a product, but of one part of a sequence."""
+    known = _CHEAP.get(type(schedule))
+    if known is not None:
+        return known
+    costs = [_cost(child) for child in schedule._children()] or [2]
+    return max(costs) if isinstance(schedule, Sequence) else max(sum(costs), 1)
 
 
 # ---- Extrapolation ----
