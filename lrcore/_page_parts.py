@@ -150,7 +150,7 @@ SCRIPT = """
     document.getElementById("linear").setAttribute("aria-pressed", String(!isLog));
     document.getElementById("log").setAttribute("aria-pressed", String(isLog));
     document.getElementById("note").textContent = note();
-    return Plotly.react(chart, traces(), next, {displayModeBar: false, responsive: true, doubleClick: "reset"});
+    return Plotly.react(chart, traces(), next, {displayModeBar: false, responsive: true, doubleClick: false});
   }
 
   function note() {
@@ -195,6 +195,7 @@ SCRIPT = """
   chart.replaceChildren();
   show().then(() => {
     read(0);
+    chart.on("plotly_doubleclick", () => { show(); });
     chart.on("plotly_hover", event => read(event.points[0].pointIndex));
     if (data.epoch) chart.on("plotly_relayout", () => {
       const wanted = inEpochs(chart.layout.xaxis.range), now = chart.layout.xaxis2.range;

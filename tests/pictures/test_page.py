@@ -234,20 +234,30 @@ def test_the_axis_changes_between_linear_and_log(opened):
     assert shown.layout("yaxis.type") == "linear"
 
 
-def test_zooming_takes_the_epochs_along_and_reset_shows_all(opened):
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("back", ["button", "double click"])
+def test_zooming_takes_the_epochs_along_and_all_is_shown_again(opened, scale, back):
     shown = opened()
+    shown.tab.click(f"#{scale}")
+    values = shown.layout("yaxis.range")
     box = shown.tab.locator("#chart .nsewdrag").first.bounding_box()
-    shown.tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    shown.tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
     shown.tab.mouse.down()
-    shown.tab.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    shown.tab.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
     shown.tab.mouse.up()
     shown.tab.wait_for_function("document.getElementById('chart').layout.xaxis.range[0] > 100000")
     begin, end = shown.layout("xaxis.range")
     assert (begin, end) == (pytest.approx(0.3 * RUN, rel=0.02), pytest.approx(0.6 * RUN, rel=0.02))
     assert shown.layout("xaxis2.range") == pytest.approx([begin / EACH, end / EACH])
-    shown.tab.click("#reset")
+    assert shown.layout("yaxis.range") != values
+    if back == "button":
+        shown.tab.click("#reset")
+    else:
+        shown.tab.mouse.dblclick(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    shown.tab.wait_for_function("document.getElementById('chart').layout.xaxis.range[0] === 0")
     assert shown.layout("xaxis.range") == [0, RUN]
     assert shown.layout("xaxis2.range") == [0, RUN / EACH]
+    assert shown.layout("yaxis.range") == values
 
 
 def test_a_curve_is_taken_away_and_brought_back(opened):

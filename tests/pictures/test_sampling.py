@@ -42,6 +42,10 @@ def test_a_spike_at_the_edge_of_a_piece_is_drawn(at):
     assert at in steps
 
 
+def test_a_spike_in_a_hundred_million_updates_is_drawn():
+    assert {71_234_566, 71_234_567, 71_234_568} <= set(drawn(spike(71_234_567), 10**8, 800).tolist())
+
+
 def test_a_spike_on_a_slope_that_it_does_not_leave_is_drawn():
     """Neither the smallest nor the largest value around, but the steepest difference."""
     slope = lr.Linear(0.0, 1.0, LONG)
