@@ -213,10 +213,10 @@ class Search:
             for look, found in zip(looks, places, strict=True):
                 if len(found) > NEEDLES:
                     continue
-                alike = gap(values[1:-1], look[1]) <= self.tolerance
-                alike &= gap(values[:-2], look[0]) <= self.tolerance
-                alike &= gap(values[2:], look[2]) <= self.tolerance
-                found.extend((begin + 1 + np.flatnonzero(alike)[: NEEDLES + 1]).tolist())
+                at = np.flatnonzero(gap(values[1:-1], look[1]) <= self.tolerance)
+                alike = gap(values[at], look[0]) <= self.tolerance
+                alike &= gap(values[at + 2], look[2]) <= self.tolerance
+                found.extend((begin + 1 + at[alike][: NEEDLES + 1]).tolist())
         shifts = {
             needle - place
             for needle, found in zip(needles, places, strict=True)

@@ -165,7 +165,8 @@ def _(node: Cycle, step: int) -> list[Phase]:
     current = [phase.moved(begin) for phase in _cycle_phases(node, number, end - begin, step - begin)]
     if node.count is not None and number + 1 == node.count:
         holds_itself = not node.mirror and (node.schedule.length or END_OF_STEPS) <= node.period
-        return current if holds_itself else [*_until(current, end), Phase(end, Constant(node(end)), None)]
+        held = Constant(node(end)) if is_usable(node(end)) else moved(node, end)
+        return current if holds_itself else [*_until(current, end), Phase(end, held, None)]
     if node.period_mult != 1:
         return [*_until(current, end), Phase(end, moved(node, end), None)]
     left = replace(node, count=node.count and node.count - number - 1)

@@ -210,9 +210,11 @@ def diff(
     steps = _steps_of(one, other, n)
     coarsest(one, other)
     tally = _Tally(rtol, atol)
-    if one.schedule is None or one.schedule != other.schedule:
-        for begin, end in blocks(0, steps):
-            tally.add(begin, one.table(begin, end), other.table(begin, end))
+    with np.errstate(all="ignore"):  # NaN, infinities and numbers near them are data here
+        if one.schedule is None or one.schedule != other.schedule:
+            for begin, end in blocks(0, steps):
+                tally.add(begin, one.table(begin, end), other.table(begin, end))
+        causes = _causes(one, other, steps, tally) if tally.differing else []
     both = one.schedule is not None and other.schedule is not None
     return Difference(
         steps,
@@ -227,7 +229,7 @@ def diff(
         str(one.precision),
         rtol,
         atol,
-        tuple(_causes(one, other, steps, tally)) if tally.differing else (),
+        tuple(causes),
         tuple(differing_fields(one.schedule, other.schedule)) if both else (),  # type: ignore[arg-type]
     )
 
@@ -279,10 +281,10 @@ class _Tally:
         if not apart.any():  # NaN counts as any
             return
         size = np.maximum(np.abs(a), np.abs(b))
-        with np.errstate(invalid="ignore"):
-            differs = ~(apart <= self.atol + self.rtol * size) | ~finite
-        self.not_finite += int(finite.size - np.count_nonzero(finite))
-        apart, size = np.where(finite, apart, 0.0), np.where(finite, size, 1.0)
+        differs = ~(apart <= self.atol + self.rtol * size) | ~finite
+        if not finite.all():
+            self.not_finite += int(finite.size - np.count_nonzero(finite))
+            apart, size = np.where(finite, apart, 0.0), np.where(finite, size, 1.0)
         relative = np.divide(apart, size, out=np.zeros_like(apart), where=size > 0.0)
         self._largest(begin, a, b, apart, relative)
         self._rounding(apart, size)
@@ -310,8 +312,7 @@ class _Tally:
         if self.ulps <= ULPS:
             self.ulps = max(self.ulps, float((apart / np.spacing(size)).max()))
         if self.float32_ulps <= 1.0:
-            with np.errstate(over="ignore", invalid="ignore"):
-                spacing = np.spacing(size.astype(np.float32)).astype(np.float64)
+            spacing = np.spacing(size.astype(np.float32)).astype(np.float64)
             self.float32_ulps = max(self.float32_ulps, float(np.nan_to_num(apart / spacing, nan=math.inf).max()))
 
     def _count(self, begin: int, a: Values, b: Values, differs: NDArray[np.bool_]) -> None:
@@ -322,7 +323,7 @@ class _Tally:
         self.differing += at.size
         if len(self.singles) <= SINGLE:
             self.singles.extend((begin + at[: SINGLE + 1]).tolist())
-        cuts = np.flatnonzero(np.diff(at) > 1)
+        cuts = np.flatnonzero(np.diff(at) > 1) if at.size < differs.size else at[:0]
         begins, ends = begin + at[np.concatenate([[0], cuts + 1])], begin + at[np.concatenate([cuts, [-1]])] + 1
         self.range_count += begins.size - goes_on
         if goes_on and len(self.ranges) == self.range_count - (begins.size - 1):

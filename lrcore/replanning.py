@@ -376,6 +376,11 @@ def _mapped(node: Schedule, done: int, end: float, ratio: float, steps: int) -> 
     inner, factor = _mapping_in(node) or (node, 1.0)  # a map of a map is one map
     inner, factor = moved(inner, done), factor * ratio
     last = inner(steps)
+    if not (is_usable(last) and is_usable(end) and is_usable(factor)):
+        raise ValueError(
+            f"replan.keep: expected 'position' or 'shape', since a value is too close to 0 or too far from it to map "
+            f"the phase that ends at {end:.6g}, got 'value'"
+        )
     found = scaled_by(inner, factor) if last == end == 0.0 else scaled_by(inner + -last, factor) + end
     looked_at = np.linspace(0, steps, min(steps + 1, SAMPLES)).astype(np.int64)
     were, are, first = before(looked_at), found(looked_at), found(0)

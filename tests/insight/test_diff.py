@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import lrcore as lr
+from lrcore._traces import BLOCK
 from lrcore.comparison import diff
 from strategies import schedules
 
@@ -88,10 +89,10 @@ def test_schedules_as_the_twin_counts_them(a, b, n):
     assert found.steps == n
 
 
-@pytest.mark.parametrize("at", [0, 1, 65535, 65536, 65537, 131071, 199999])
-@pytest.mark.parametrize("width", [1, 2, 65536])
+@pytest.mark.parametrize("at", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 3 * BLOCK + 99])
+@pytest.mark.parametrize("width", [1, 2, BLOCK])
 def test_ranges_across_the_blocks(at, width):
-    a = np.full(200_000, 0.5)
+    a = np.full(3 * BLOCK + 100, 0.5)
     b = a.copy()
     b[at : at + width] = 0.25
     b[max(at - 5, 0) : max(at - 3, 0)] = 0.25

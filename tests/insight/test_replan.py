@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import lrcore as lr
 from lrcore.replanning import JumpWarning, jump_at, replan
-from strategies import durations, finite_schedules, rates, rates_or_nothing, schedules
+from strategies import durations, finite_schedules, growing, rates, rates_or_nothing, schedules
 
 KEEPS = ("value", "position", "shape")
 slow = settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
@@ -51,7 +51,11 @@ def leaves(draw):
     )
 
 
-KINDS = {"any": schedules(3), "ending": st.one_of(finite_schedules(2), finite_schedules(3)), "leaf": leaves()}
+KINDS = {
+    "any": st.one_of(schedules(3), growing(2)),
+    "ending": st.one_of(finite_schedules(2), finite_schedules(3)),
+    "leaf": leaves(),
+}
 
 
 @st.composite
