@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from lrcore import __version__
+from lrcore import _HOMES, __version__
 
 USAGE = 2  # the exit status of wrong arguments, as argparse has it
 MOST_ERRORS = 20  # in a line
@@ -27,18 +27,6 @@ SCHEDULE is one of:
   lr.npy lr.safetensors ...    a table that lrcore wrote
   -                            standard input: an expression or JSON
   "Cosine(0.1, 0, 1000)"       an expression, written as in Python and never run as code
-"""
-
-_NAMES = """\
-in an expression:
-  curves       Constant Linear Cosine Polynomial Exponential ExponentialDecay
-               NaturalExpDecay InverseTimeDecay InverseSqrt Piecewise Interpolate Table
-  combinators  Sequence Cycle Product Sum Scale Clip Staircase Shift Stretch
-  recipes      step_decay cyclic_polynomial sgdr warmup_cosine one_cycle triangular
-               wsd noam inverse_sqrt
-  operators    a >> b   a * b   0.5 * a   a + b
-  methods      .warmup .clip .staircase .shift .stretch
-  durations    1000 (updates) "5ep" "30%" "2e9tok" "1e6samples" "rest"
 """
 
 _FINDINGS = """\
@@ -242,11 +230,31 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (summary, description, add) in _COMMANDS.items():
         epilog = [_SCHEDULE] if name in _WITH_SCHEDULE else []
-        epilog += {"table": [_NAMES], "lint": [_FINDINGS]}.get(name, [])
+        epilog += {"table": [_names()], "lint": [_FINDINGS]}.get(name, [])
         epilog += [f"examples:\n{_EXAMPLES[name]}"] if name in _EXAMPLES else []
         made = commands.add_parser(name, help=summary, description=description, epilog="\n".join(epilog))
         add(made)
     return parser
+
+
+def _names() -> str:
+    """What an expression is made of. A name is listed by its module, which is not imported for that."""
+    from textwrap import fill
+
+    of_modules = {
+        "curves": _HOMES["curves"],
+        "functions": _HOMES["functions"],
+        "combinators": _HOMES["compose"],
+        "recipes": _HOMES["recipes"],
+    }
+    lines = {
+        **{what: " ".join(names) for what, names in of_modules.items()},
+        "operators": "a >> b   a * b   0.5 * a   a + b",
+        "methods": ".warmup .clip .staircase .shift .stretch",
+        "durations": '1000 (updates) "5ep" "30%" "2e9tok" "1e6samples" "rest"',
+    }
+    rows = (fill(text, 100, initial_indent=f"  {what:13}", subsequent_indent=" " * 15) for what, text in lines.items())
+    return "\n".join(["in an expression:", *rows, ""])
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:

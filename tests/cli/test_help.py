@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import lrcore as lr
+from lrcore import expression
 from lrcore.cli import main
 
 COMMANDS = ("table", "plot", "explain", "lint", "diff", "replan", "show", "schema", "demo", "completion")
@@ -58,6 +59,7 @@ def test_the_help_names_what_there_is(run):
         is_node = isinstance(item, type) and issubclass(item, lr.Schedule) and item is not lr.Schedule
         if is_node or getattr(item, "__module__", "") == "lrcore.recipes":
             assert re.search(rf"\b{name}\b", names), name
+    assert all(f" .{name}" in names for name in expression.METHODS)
 
 
 def test_each_command_has_its_help(run):
