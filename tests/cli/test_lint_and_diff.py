@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -248,5 +249,5 @@ def test_colours_on_a_terminal(on_a_terminal):
 def test_json_is_one_document_for_others(installed):
     done = installed("lint", WARM, "--json")
     code = "import json, sys; print(len(json.load(sys.stdin)['findings']))"
-    other = subprocess.run(["python3", "-c", code], input=done.stdout, capture_output=True, text=True, check=True)
+    other = subprocess.run([sys.executable, "-c", code], input=done.stdout, capture_output=True, text=True, check=True)
     assert other.stdout == "1\n"
