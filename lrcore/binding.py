@@ -33,7 +33,7 @@ def bound(schedule: Schedule, run: Run) -> Schedule:
     found = _bound(schedule, _Binder(run, rounded), None if total is None else Fraction(total))
     if rounded:
         warnings.warn(f"bind rounds {', '.join(rounded)}", RoundingWarning, stacklevel=3)
-    return found._with_steps_per_epoch(run.updates_per_epoch)
+    return found._with_hints(steps_per_epoch=run.updates_per_epoch)
 
 
 def unbound(schedule: Schedule) -> UnboundError:

@@ -190,7 +190,7 @@ def replan(schedule: Schedule, at: int, total_steps: int, keep: str = "value", *
     jump = jump_at(schedule, found, at)
     if jump.is_real:
         warnings.warn(f"replan: {jump}", JumpWarning, stacklevel=3)
-    return found._with_steps_per_epoch(schedule.steps_per_epoch)
+    return found._with_hints(steps_per_epoch=schedule.steps_per_epoch)
 
 
 def _planned(schedule: Schedule, n: int | None) -> int:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lrcore import compose
     from lrcore._engine import Row
     from lrcore._record import Record
+    from lrcore.dialects._dialect import Origin
 
 LAST_STEP = END_OF_STEPS - 1
 THREAD_TILE = 1 << 20  # steps that a thread takes at a time: about a millisecond of work
@@ -61,12 +62,13 @@ class Schedule(ABC):
         (1000,)
     """
 
-    __slots__ = ("_depth", "_is_late", "_program", "_steps_per_epoch")
+    __slots__ = ("_depth", "_is_late", "_origin", "_program", "_steps_per_epoch")
 
     _depth: int
     _is_late: bool  # whether a duration, here or below, has a unit
     _program: Program
     _steps_per_epoch: int  # only on what `bind` gave
+    _origin: Origin  # only on what a dialect gave
 
     # numpy leaves `array * schedule` to __rmul__, instead of multiplying by each element.
     __array_ufunc__ = None
@@ -344,6 +346,17 @@ class Schedule(ABC):
         """Updates per epoch, if `bind` was told: for reading only, no part of the value (nor of its pickle)."""
         return getattr(self, "_steps_per_epoch", None)
 
+    @property
+    def origin(self) -> Origin | None:
+        """Which schedule of another library this is, if a dialect made it: for reading only, no part of the value.
+
+        Example:
+            >>> from lrcore.dialects import torch
+            >>> torch.StepLR(0.1, step_size=30).origin
+            Origin(peer='torch.StepLR', strict=False)
+        """
+        return getattr(self, "_origin", None)
+
     def bind(
         self,
         *,
@@ -400,13 +413,15 @@ class Schedule(ABC):
         run = Run(total_steps, steps_per_epoch, tokens_per_step, samples_per_step, micro_batches_per_update, world_size)
         return binding.bound(self, run)
 
-    def _with_steps_per_epoch(self, updates: int | None) -> Schedule:
+    def _with_hints(self, *, steps_per_epoch: int | None = None, origin: Origin | None = None) -> Schedule:
+        """The same value, which also knows what it was bound to or converted from."""
         copy = object.__new__(type(self))
         for name in (name for node in type(self).__mro__ for name in getattr(node, "__slots__", ())):
             if hasattr(self, name):
                 object.__setattr__(copy, name, getattr(self, name))
-        if updates is not None:
-            object.__setattr__(copy, "_steps_per_epoch", updates)
+        for name, hint in {"_steps_per_epoch": steps_per_epoch, "_origin": origin}.items():
+            if hint is not None:
+                object.__setattr__(copy, name, hint)
         return copy
 
     # ---- Composition ----

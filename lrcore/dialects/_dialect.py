@@ -1,0 +1,111 @@
+"""How a schedule of another library is declared: its name and arguments as there, its formula, and where it differs.
+
+A dialect only translates: each function composes lrcore's own schedules. What is declared beside it feeds the page of
+`lrcore.dialects.table()`, the findings of `lrcore.lint` and the tests, so nothing about a peer stands in two places.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, ParamSpec
+
+from lrcore import _check
+from lrcore._check import Check
+from lrcore.schedule import Schedule
+
+P = ParamSpec("P")
+
+
+class Quirk(NamedTuple):
+    """Something that a peer's schedule does and its user does not expect. `strict=True` reproduces it."""
+
+    name: str  # as lint names it: "rises-again"
+    what: str  # one sentence, with numbers of the peer's own where they help
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A schedule of another library, declared.
+
+    Attributes:
+        framework: the module of `lrcore.dialects`.
+        name: the peer's own name.
+        formula: in the peer's own arguments; t is the update, the first one is 0.
+        convention: where boundaries switch, what T includes, what stands past the end.
+        quirks: what `strict=True` reproduces.
+        build: the function of the dialect.
+    """
+
+    framework: str
+    name: str
+    formula: str
+    convention: str
+    quirks: tuple[Quirk, ...]
+    build: Callable[..., Schedule]
+
+    @property
+    def key(self) -> str:
+        """As in `lrcore.dialects`: "torch.StepLR"."""
+        return f"{self.framework}.{self.name}"
+
+
+PEERS: dict[str, Peer] = {}
+
+
+def peer(
+    formula: str, convention: str, *quirks: Quirk, **checks: Check
+) -> Callable[[Callable[P, Schedule]], Callable[P, Schedule]]:
+    """A decorator that declares a function as a peer's schedule, and checks its arguments, each as `name.argument`."""
+
+    def decorate(function: Callable[P, Schedule]) -> Callable[P, Schedule]:
+        framework, name = function.__module__.rpartition(".")[2], function.__name__
+        signature = inspect.signature(function)
+        every = {**checks, **({"strict": _check.flag} if "strict" in signature.parameters else {})}
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Schedule:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            for argument, check in every.items():
+                bound.arguments[argument] = check(f"{name}.{argument}", bound.arguments[argument])
+            made = function(*bound.args, **bound.kwargs)
+            return made._with_hints(origin=Origin(f"{framework}.{name}", bool(bound.arguments.get("strict", False))))
+
+        declared = Peer(framework, name, formula, convention, quirks, checked)
+        PEERS[declared.key] = declared
+        return checked
+
+    return decorate
+
+
+class Origin(NamedTuple):
+    """Which peer's schedule this is, and whether with its quirks."""
+
+    peer: str
+    strict: bool
+
+    @property
+    def quirks(self) -> tuple[Quirk, ...]:
+        """What was reproduced of it."""
+        return PEERS[self.peer].quirks if self.strict else ()
+
+
+def optional(check: Check) -> Check:
+    """The check, or None."""
+
+    def checked(where: str, given: Any) -> Any:
+        return None if given is None else check(where, given)
+
+    return checked
+
+
+def many(check: Check, what: str) -> Check:
+    """A check for a list, each item by itself."""
+
+    def checked(where: str, given: Any) -> tuple[Any, ...]:
+        return tuple(check(f"{where}[{at}]", item) for at, item in enumerate(_check.items(where, given, what)))
+
+    return checked

@@ -1,0 +1,36 @@
+"""What a peer's schedule is compared by: the real peer, run beside ours over random arguments and over its corners."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Trace = np.ndarray
+Arguments = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One peer schedule. A new one is one function in its dialect and one row in tests/dialects/test_<dialect>.py."""
+
+    key: str  # as in PEERS: "torch.StepLR"
+    peer: Callable[[Arguments, int], Trace]  # the learning rates that the real peer gives its first n updates
+    arguments: Any  # a hypothesis strategy of Arguments, durations small
+    run: Callable[[Arguments], int]  # the last step at which peer and ours agree without strict
+    corners: tuple[Arguments, ...] = ()  # degenerate lengths and whatever else went wrong somewhere
+    past: int = 0  # so many steps beyond the run are compared with strict=True
+    dtype: type = np.float64  # what the peer computes in
+    relative: float = field(default=1e-12)  # of the larger value, for a float64 peer whose recursion drifts
+    ulps: int = 2  # of float32, for a float32 peer
+
+
+def largest_difference(ours: Trace, theirs: Trace, row: Row) -> float:
+    """In units of what the row allows: at most 1 passes."""
+    theirs = np.asarray(theirs, np.float64)
+    if row.dtype == np.float32:
+        rounded = ours.astype(np.float32).astype(np.float64)
+        unit = row.ulps * np.spacing(np.maximum(np.abs(theirs), np.abs(ours)).astype(np.float32)).astype(np.float64)
+        return float((np.abs(rounded - theirs) / unit).max(initial=0.0))
+    scale = max(float(np.abs(theirs).max(initial=0.0)), 1e-300)
+    return float(np.abs(ours - theirs).max(initial=0.0) / (row.relative * scale))

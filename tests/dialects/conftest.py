@@ -1,0 +1,6 @@
+"""The table that all dialects' tests share stands beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
