@@ -411,7 +411,7 @@ def _scalar(value: Any, events: ModuleType) -> Any:
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and value.lower() not in _NOT_PLAIN
         return events.ScalarEvent(None, None, (bool(plain), True), value, style=None if plain else '"')
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    text = json.dumps(value)
     if isinstance(value, float) and "." not in text:
         text = text.replace("e", ".0e")  # without a point it is no number to YAML 1.1
     return events.ScalarEvent(None, None, (True, False), text)

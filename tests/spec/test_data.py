@@ -1,6 +1,7 @@
 """The data form: what each node is written as, and that it is read as the same to the bit."""
 
 import datetime
+import inspect
 import json
 import math
 import types
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
+from cases import CASES
 from lrcore import expression, spec
 from lrcore.spec import SpecError
 from strategies import growing, schedules
@@ -124,46 +126,44 @@ def test_a_node_is_written_as_its_arguments(schedule, data):
     assert spec.from_dict(data) == schedule
 
 
-def test_every_curve_and_combinator_stands_above():
-    nodes = {name for name, item in expression.NAMES.items() if isinstance(item, type)}
-    assert nodes <= {data["type"] for _, data in WRITTEN}
+# Arguments that any recipe takes, by what the JSON Schema says of them.
+EXAMPLES = {"boolean": True, "number": 0.5, "integer": 7}
 
 
-# Recipes by their calls: twins of the data.
-CALLS = [
-    lambda **kw: lr.warmup_cosine(0.1, 0.0, kw.get("part", 10), kw.get("run", 100)),
-    lambda **kw: lr.one_cycle(0.1, kw.get("run", 100), three_phase=True),
-    lambda **kw: lr.sgdr(0.1, 0.01, kw.get("part", 10), period_mult=2, value_mult=0.5),
-    lambda **kw: lr.wsd(0.1, kw.get("part", 10), kw.get("run", 100), 20, curve="cosine"),
-    lambda **kw: lr.step_decay(0.1, 0.5, kw.get("part", 10)),
-    lambda **kw: lr.cyclic_polynomial(0.1, 0.0, kw.get("part", 10), 2),
-    lambda **kw: lr.triangular(0.1, 0.5, kw.get("part", 10), 5, "triangular2"),
-    lambda **kw: lr.inverse_sqrt(0.1, kw.get("part", 10)),
-    lambda **kw: lr.noam(512, kw.get("part", 10)),
-    lambda **kw: lr.Cosine(0.1, 0, kw.get("part", 10)).warmup(kw.get("part", 5)),
-]
+def example_of(said):
+    """The last of some names, a duration that waits, a schedule."""
+    if "anyOf" in said:
+        return "5%"
+    return said["enum"][-1] if "enum" in said else EXAMPLES.get(said.get("type"), lr.Linear(0, 0.1, 10))
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_a_recipe_that_waits_is_written_as_its_call(call):
-    waiting = call(part="5%", run="100%")
+RECIPES = [name for name, item in expression.NAMES.items() if not isinstance(item, type)]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_that_waits_is_written_as_its_call(name):
+    recipe = expression.NAMES[name]
+    said = spec.json_schema()["$defs"][name]["properties"]
+    arguments = {key: example_of(said[key]) for key in inspect.signature(recipe).parameters}
+    waiting = recipe(**arguments)
+    assert not waiting.is_bound
     data = spec.to_dict(waiting)
-    assert data["type"] in expression.NAMES
+    assert data["type"] == name
+    assert {key for key in data if key not in ("type", "lrcore")} == set(arguments)
     assert json_types(data)
-    assert spec.from_dict(data) == waiting
-    assert repr(spec.from_dict(data)) == repr(waiting)
+    assert same(spec.from_dict(data), waiting)
 
 
-@pytest.mark.parametrize("call", CALLS[:-1])
-def test_a_recipe_in_updates_is_what_it_composes(call):
-    data = spec.to_dict(call(part="5%", run="100%"))
-    in_updates = {key: {"5%": 10, "100%": 100}.get(item, item) for key, item in data.items()}
-    assert spec.from_dict(in_updates) == call()
+def test_a_recipe_in_updates_is_what_it_composes():
+    data = {"type": "warmup_cosine", "peak_value": 0.1, "end_value": 0, "warmup_steps": 10, "steps": 100}
+    assert spec.from_dict(data) == lr.warmup_cosine(0.1, 0.0, 10, 100)
+    data = {"type": "warmup", "schedule": LINEAR, "steps": 3}
+    assert spec.from_dict(data) == lr.Linear(0, 0.1, 10).warmup(3)
 
 
-def test_every_recipe_stands_above():
-    recipes = {name for name, item in expression.NAMES.items() if not isinstance(item, type)}
-    assert recipes == {spec.to_dict(call(part="5%", run="100%"))["type"] for call in CALLS}
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_case_is_written_and_read(case):
+    assert same(spec.from_dict(json.loads(json.dumps(spec.to_dict(case.schedule())))), case.schedule())
 
 
 def same(first, second):
@@ -171,7 +171,7 @@ def same(first, second):
     return first == second and repr(first) == repr(second) and spec.to_dict(first) == spec.to_dict(second)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(schedules(3) | growing(2))
 def test_what_is_written_is_read_as_the_same(schedule):
     data = spec.to_dict(schedule)
@@ -183,7 +183,7 @@ def test_what_is_written_is_read_as_the_same(schedule):
 numbers = st.floats(1e-100, 1e100) | st.floats(-1e100, -1e-100) | st.sampled_from([0.0, -0.0, 1e-100, 1e100, 0.1])
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=20), st.booleans())
 def test_the_values_of_a_table_keep_their_bits(values, single):
     with np.errstate(over="ignore", under="ignore"):

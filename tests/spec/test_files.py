@@ -43,7 +43,7 @@ def from_text(folder, suffix, text):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(schedule=schedules(3) | growing(2))
 def test_what_is_dumped_is_loaded_as_the_same(folder, suffix, schedule):
     path = folder / f"lr{suffix}"
@@ -55,7 +55,7 @@ def test_what_is_dumped_is_loaded_as_the_same(folder, suffix, schedule):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(schedule=schedules(2))
 def test_other_parsers_read_the_same_data(folder, suffix, schedule):
     """PyYAML follows YAML 1.1, in which `1e-07` is no number: so none is written like this."""
@@ -65,7 +65,7 @@ def test_other_parsers_read_the_same_data(folder, suffix, schedule):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(schedule=schedules(2))
 def test_the_same_data_as_others_write_them_are_read(folder, suffix, schedule):
     import tomli_w
@@ -83,7 +83,7 @@ floats = (
 
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".yml"])
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(value=floats, steps=st.integers(1, 2**53 - 1))
 def test_numbers_keep_their_bits(folder, suffix, value, steps):
     path = folder / f"lr{suffix}"
