@@ -127,13 +127,15 @@ def test_a_node_is_written_as_its_arguments(schedule, data):
 
 
 # Arguments that any recipe takes, by what the JSON Schema says of them.
-EXAMPLES = {"boolean": True, "number": 0.5, "integer": 7}
+EXAMPLES = {"boolean": True, "integer": 7}
 
 
 def example_of(said):
     """The last of some names, a duration that waits, a schedule."""
     if "anyOf" in said:
         return "5%"
+    if said.get("type") == "number":
+        return max(0.5, said["minimum"])
     return said["enum"][-1] if "enum" in said else EXAMPLES.get(said.get("type"), lr.Linear(0, 0.1, 10))
 
 
