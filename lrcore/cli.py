@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from lrcore import _HOMES, __version__
+import lrcore
+from lrcore import __version__
 
 USAGE = 2  # the exit status of wrong arguments, as argparse has it
 MOST_ERRORS = 20  # in a line
@@ -241,14 +242,11 @@ def _names() -> str:
     """What an expression is made of. A name is listed by its module, which is not imported for that."""
     from textwrap import fill
 
-    of_modules = {
-        "curves": _HOMES["curves"],
-        "functions": _HOMES["functions"],
-        "combinators": _HOMES["compose"],
-        "recipes": _HOMES["recipes"],
-    }
+    homes: dict[str, tuple[str, ...]] = vars(lrcore)["_HOMES"]  # not in the stub, which is for users
     lines = {
-        **{what: " ".join(names) for what, names in of_modules.items()},
+        **{what: " ".join(homes[what]) for what in ("curves", "functions")},
+        "combinators": " ".join(homes["compose"]),
+        "recipes": " ".join(homes["recipes"]),
         "operators": "a >> b   a * b   0.5 * a   a + b",
         "methods": ".warmup .clip .staircase .shift .stretch",
         "durations": '1000 (updates) "5ep" "30%" "2e9tok" "1e6samples" "rest"',
