@@ -117,7 +117,8 @@ class _Reader:
             self._survey(path, given, depth)
             return None
         arguments = arguments_of(name)
-        self._complain_of_unknown(path, given, (*arguments, *([DTYPE_KEY] if name == Table.__name__ else ())), name)
+        known = (*arguments, *([DTYPE_KEY] if name == Table.__name__ else ()))
+        self._complain_of_unknown(path, given, known, name, depth)
         if name == Table.__name__:
             return self._table(path, given)
         found: dict[str, Any] = {}
@@ -234,7 +235,7 @@ class _Reader:
             self._survey(path, {"schedule": item}, depth + 1)
             return _STAND_IN, _BAD
         given = self._mapping(path, item)
-        self._complain_of_unknown(path, given, ("schedule", "steps"), "a part")
+        self._complain_of_unknown(path, given, ("schedule", "steps"), "a part", depth)
         schedule = None
         if "schedule" in given:
             schedule = self._schedule(_join(path, "schedule"), given["schedule"], depth + 1)
@@ -247,7 +248,9 @@ class _Reader:
             self._complain(_join(path, "steps"), "expected how long the part lasts, got nothing")
         return (_STAND_IN if schedule is None else schedule), steps
 
-    def _complain_of_unknown(self, path: str, given: dict[str, Any], known: tuple[str, ...], owner: str) -> None:
+    def _complain_of_unknown(
+        self, path: str, given: dict[str, Any], known: tuple[str, ...], owner: str, depth: int
+    ) -> None:
         for key in given:
             if key in known:
                 continue
@@ -255,7 +258,7 @@ class _Reader:
             if key in (VERSION_KEY, SCHEMA_KEY):
                 guess = ": it stands only at the top"
             self._complain(_join(path, key), f"expected an argument of {owner}, got {_cut(repr(key))}{guess}")
-            self._survey(_join(path, key), given[key], 1)
+            self._survey(_join(path, key), given[key], depth)
 
     def _complain_of_missing(self, path: str, key: str, argument: Argument) -> None:
         self._complain(_join(path, key), f"expected {_wanted(argument.check)}, got nothing")
@@ -295,7 +298,7 @@ class _Reader:
 
     def _mapped(self, path: str, given: dict[str, Any]) -> Schedule | None:
         before = len(self.errors)
-        self._complain_of_unknown(path, given, ("file", "sha256"), "a table in a file")
+        self._complain_of_unknown(path, given, ("file", "sha256"), "a table in a file", MAX_DEPTH)
         texts: dict[str, str] = {}
         for key, wanted in {"file": "the name of a table", "sha256": "the SHA-256 of its values"}.items():
             if isinstance(given.get(key), str):

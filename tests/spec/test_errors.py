@@ -329,6 +329,9 @@ def test_data_that_contain_themselves_end():
     data = {"type": "Sum", "terms": []}
     data["terms"].append(data)
     assert errors_of(data) == [("terms[0]" + ".terms[0]" * 59, "expected at most 60 nested schedules, got more")]
+    more = {"type": "Constant", "value": 1}
+    more["more"] = more
+    assert errors_of(more)[-1][1] == "expected at most 60 nested schedules, got more"
     unknown = {"type": "Some", "terms": []}
     unknown["terms"] += [unknown, unknown]
     assert len(errors_of(unknown)) <= 100
