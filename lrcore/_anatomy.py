@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import singledispatch
 from typing import NamedTuple
@@ -410,22 +410,6 @@ def _scale(node: Scale, walk: Walk, scale: float, begin: int, end: int) -> Itera
 
 
 @_pieces.register
-def _noise(_node: Noise, _walk: Walk, _scale: float, begin: int, end: int) -> list[Piece]:
-    return [rough(begin, end, label=_first_label(begin))]
-
-
-@_pieces.register
-def _map(node: Map, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
-    """A cosine turns where nobody sees it; the other functions go one way, a power below 0 backward."""
-    turns = node.function == "cosine"
-    sign = -1 if node.function == "power" and node.power < 0.0 else 1
-    for piece in walk.over(node.schedule, scale, begin, end):
-        way = None if piece.direction is None or (turns and piece.direction) else piece.direction * sign
-        positive = node.function in ("cosine", "exp", "power") or (node.function == "tanh" and piece.positive)
-        yield piece._replace(direction=way, positive=positive)
-
-
-@_pieces.register
 def _stretch(node: Stretch, walk: Walk, scale: float, begin: int, end: int) -> list[Piece]:
     return walk.over(node.schedule, bounded_scale(scale * node.factor), begin, end)
 
@@ -481,9 +465,7 @@ def _stairs(stairs: Intervals, first: int, after: int, positive: bool, begin: in
 def _clip(node: Clip, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     """A piece that goes one way is cut where a bound takes hold, or lets go."""
     lowest_is_positive = node.min is not None and node.min >= 0.0
-    inner = node.schedule if scale == 1.0 else None
-    if inner is None and 1e-9 <= scale <= 1e9:
-        inner = Stretch(node.schedule, scale)
+    inner = _evaluable(node.schedule, scale)
     found = walk.over(node.schedule, scale, begin, end)
     for piece in found:
         positive = piece.positive if node.max is None or node.max >= 0.0 else False
@@ -516,3 +498,49 @@ def _clipped(inner: Schedule, node: Clip, piece: Piece) -> Iterator[Piece]:
             way = piece.direction if form == SMOOTH else 0
             yield piece._replace(begin=begin, end=end, form=form, direction=way, label=label)
             label = "clip"
+
+
+def _evaluable(node: Schedule, scale: float) -> Schedule | None:
+    """The node as it stands under a time scale, for its values; None for scales that no user can write."""
+    return node if scale == 1.0 else Stretch(node, scale) if 1e-9 <= scale <= 1e9 else None
+
+
+# ---- Functions of values, and noise ----
+
+
+@_pieces.register
+def _noise(_node: Noise, _walk: Walk, _scale: float, begin: int, end: int) -> list[Piece]:
+    return [rough(begin, end, label=_first_label(begin))]
+
+
+@_pieces.register
+def _map(node: Map, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
+    """All functions but the cosine go one way."""
+    sign = -1 if node.power < 0.0 else 1
+    inner = _evaluable(node.schedule, scale)
+    for piece in walk.over(node.schedule, scale, begin, end):
+        positive = node.function in ("cosine", "exp", "power") or (node.function == "tanh" and piece.positive)
+        way = None if piece.direction is None else sign * piece.direction
+        mapped = piece._replace(direction=way, positive=positive)
+        if node.function != "cosine" or piece.form == CONSTANT:
+            yield mapped
+        elif inner is None or piece.form == ROUGH or not way:
+            yield mapped._replace(direction=None)
+        else:
+            yield from _half_waves(inner, mapped, way)
+
+
+def _half_waves(inner: Schedule, piece: Piece, way: int) -> Iterator[Piece]:
+    """The cosine turns wherever the values that it is taken of pass a whole number."""
+    first, last = way * inner(piece.begin), way * inner(piece.end - 1)
+    if not max(abs(first), abs(last)) < 1e6 or last - first > 32.0:
+        yield piece._replace(form=ROUGH, direction=None)
+        return
+    begin, label, steps = piece.begin, piece.label, range(piece.begin, piece.end)
+    for next_wave in range(math.floor(first) + 1, max(math.floor(last), math.floor(first)) + 2):
+        end = piece.begin + bisect_left(steps, True, key=lambda step: way * inner(step) >= next_wave)
+        if begin < end:
+            yield piece._replace(begin=begin, end=end, direction=-1 if next_wave % 2 else 1, label=label)
+            begin, label = end, "turn"
+    if begin < piece.end:
+        yield piece._replace(begin=begin, direction=None, label=label)

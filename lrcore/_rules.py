@@ -375,7 +375,7 @@ def _last_cycles(facts: Facts) -> Iterator[tuple[int, int]]:
     for piece in reversed(facts.survey.pieces):
         if piece.form == ROUGH and piece.period:
             begin = facts.n - 1 - (facts.n - 1 - piece.begin) % piece.period
-            yield begin, begin + piece.period
+            yield begin, min(begin + piece.period, LAST_STEP)
             return
         if piece.label == "restart":
             begin = piece.begin

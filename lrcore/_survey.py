@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from lrcore import _anatomy, _check
 from lrcore._anatomy import CONSTANT, ROUGH, Piece
-from lrcore.compose import Sequence, Staircase
+from lrcore.compose import Cycle, Sequence, Staircase
 from lrcore.curves import Constant, Cosine, Linear, Piecewise, Table
+from lrcore.functions import Map, Noise
 from lrcore.schedule import LAST_STEP, Schedule
 
 CHUNK = 1 << 15  # steps scanned together: 256 KiB, within the L2 cache
@@ -33,6 +34,7 @@ BLOCKS, BLOCK = 512, 1024  # of consecutive steps, for the rough ranges that are
 FEWEST = 16
 WINDOW = 1024  # steps looked at around the end of a piece, where neighbours may differ by a rounding
 CONTENDERS = 16  # pieces in which an extreme is sought, of those whose coarse values come closest to it
+MAX_JUMPS = 20_000  # in rough ranges: more of them are not looked for
 STEEP_SHARE = 0.01  # of the largest magnitude: a smaller change between neighbours is no jump
 
 F = NDArray[np.float64]
@@ -126,7 +128,7 @@ class Survey:
         least = STEEP_SHARE * max(abs(high), abs(low))
         if first:  # the first value belongs to the chunk before
             high, low = max(high, values[0]), min(low, values[0])
-        if high - low < least or 0.0 < high < self.jump * low or values.size < 2:
+        if high - low < least or 0.0 < high / self.jump < low or values.size < 2 or len(self._steep) > MAX_JUMPS:
             return
         changes = np.subtract(values[1:], values[:-1], out=self._changes[: values.size - 1])
         if max(changes[changes.argmax()], -changes[changes.argmin()]) < least:
@@ -386,16 +388,19 @@ def _one_period(piece: Piece) -> Iterator[tuple[int, int, float]]:
     yield from _blocks(piece.begin + count * piece.period, piece.end)
 
 
-_CHEAP = {Constant: 0, Cosine: 1, Linear: 1, Piecewise: 1, Staircase: 1, Table: 1}
+_COSTS = {Constant: 0, Cosine: 1, Linear: 1, Noise: 40, Piecewise: 1, Staircase: 1, Table: 1}
 
 
 def _cost(schedule: Schedule) -> int:
     """What a value takes, in cheap ones: those of all factors of a product, but of one part of a sequence."""
-    known = _CHEAP.get(type(schedule))
+    known = _COSTS.get(type(schedule))
     if known is not None:
         return known
     costs = [_cost(child) for child in schedule._children()] or [2]
-    return max(costs) if isinstance(schedule, Sequence) else max(sum(costs), 1)
+    if isinstance(schedule, Sequence):
+        return max(costs)
+    own = 50 // schedule._first_length() if isinstance(schedule, Cycle) else 4 * isinstance(schedule, Map)
+    return max(sum(costs) + own, 1)
 
 
 # ---- Extrapolation ----

@@ -41,6 +41,9 @@ def listed(schedule, n):
         (lr.Linear(1.0, 0.0, 4).shift(-2), 9, {0: "start", 2: "boundary", 6: "end"}),
         (lr.Linear(1.0, 0.0, 4).stretch(2), 9, {0: "start", 8: "end"}),
         (lr.Linear(1.0, 0.0, 10).clip(0.25, 0.85), 20, {0: "start", 2: "clip", 8: "clip", 10: "end"}),
+        (lr.Map(lr.Line(0.0, 1.0, 4), "cosine"), 9, {0: "start", 4: "turn", 8: "turn"}),
+        (lr.Map(lr.Linear(2.0, 0.5, 6), "cosine"), 9, {0: "start", 4: "turn", 6: "end"}),
+        (lr.Map(lr.Linear(1.0, 0.5, 6), "power", 2.0), 9, {0: "start", 6: "end"}),
         (lr.Table([0.1, 0.2, 0.4]), 9, {0: "start", 1: "entry", 2: "entry"}),
         (lr.Interpolate([(2, 0.0), (5, 1.0)]), 9, {0: "start", 2: "boundary", 5: "boundary"}),
         (
@@ -115,6 +118,8 @@ def test_few_pieces_allowed_leave_ranges_rough_and_nothing_wrong(schedule, n):
         (lr.sgdr(0.1, 0.0, 10), (0, 10**6)),
         (lr.step_decay(1.0, 0.999, 10), (0, 10**6)),
         (lr.Table(np.linspace(1.0, 0.0, 10**5)), (0, 10**5 - 1)),
+        (lr.Noise(1), (0, 10**6)),
+        (lr.Map(lr.Line(0.0, 1.0, 10), "cosine"), (0, 10**6)),
         (lr.Linear(0.0, 1.0, 500) >> lr.sgdr(1.0, 0.0, 10), (500, 10**6)),
         (lr.Linear(0.0, 1.0, 500) >> lr.Linear(1.0, 0.0, 90_000).staircase(9), (500, 90_500)),
         (lr.Cycle(lr.sgdr(1.0, 0.0, 10), 500_000), (0, 10**6)),

@@ -138,6 +138,11 @@ def test_epochs_known_tell_a_late_boundary():
     assert names(lint(schedule, 400, steps_per_epoch=64)) == ["late-boundary"]
 
 
+@pytest.mark.parametrize("schedule", [lr.sgdr(0.1, 0.001, 7), lr.sgdr(0.1, 0.001, 7, 2), lr.Noise(1), lr.noam(4, 4)])
+def test_the_longest_run_there_is_can_be_checked(schedule):
+    lint(schedule, 2**53 - 1)
+
+
 def test_the_factor_of_a_jump_is_the_users():
     schedule = lr.Piecewise([500], [0.1, 0.03]), 1000
     assert lint(*schedule) == ()
