@@ -28,7 +28,8 @@ def lint(
             up are not.
 
     Returns:
-        A tuple of `Finding`s, empty if nothing was found. `lrcore.linting.RULES` lists the rules.
+        A tuple of `Finding`s, empty if nothing was found. `lrcore.linting.RULES` lists the rules. Where short
+        pieces are too many to look at all (`explain(...).is_sampled` says so) a jump may be missed.
 
     Raises:
         TypeError, ValueError: arguments outside of these; no `n` for a schedule that never ends or never
