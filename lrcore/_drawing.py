@@ -99,6 +99,9 @@ def short(text: str, most: int) -> str:
 # ---- Numbers beside an axis ----
 
 
+_LARGEST_OF_AN_AXIS = 1e307  # ticks are put beyond it too
+
+
 def log_range(where: str, values: list[NDArray[np.float64]]) -> tuple[float, float, bool]:
     """Both ends of a log axis, and whether some of the values lie below it."""
     together = np.concatenate(values)
@@ -109,8 +112,8 @@ def log_range(where: str, values: list[NDArray[np.float64]]) -> tuple[float, flo
     beyond = positive.size < together.size
     if beyond:
         low = max(low, high * 10.0**-DECADES)
-    room = max((high / low) ** 0.06, 1.3)
-    return low / room, high * room, beyond
+    room = max(10.0 ** (0.06 * (math.log10(high) - math.log10(low))), 1.3)
+    return low / room, min(high * room, _LARGEST_OF_AN_AXIS), beyond
 
 
 def counted(steps: float, _place: object = None) -> str:

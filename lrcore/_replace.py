@@ -23,11 +23,13 @@ def check_room(path: Path, size: int) -> None:
     folder = path.resolve().parent
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "expected the name of a file, this is a folder", str(path))
+    if path.exists() and not path.is_file():  # a rename would put a file in the place of a device or a pipe
+        raise FileExistsError(errno.EEXIST, "expected the name of a file, this is none", str(path))
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}: create it first", str(path))
     free = shutil.disk_usage(folder).free
     if size > free:
-        needs = f"the table needs {size / 1e9:,.3f} GB, and {free / 1e9:,.3f} GB are free"
+        needs = f"the file needs {size / 1e9:,.3f} GB, and {free / 1e9:,.3f} GB are free"
         raise OSError(errno.ENOSPC, needs, str(path))
 
 

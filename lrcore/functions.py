@@ -54,8 +54,8 @@ class Line(Schedule):
 class Noise(Schedule):
     """Independent normal numbers of mean 0 and variance 1, one for each step: the same for the same seed.
 
-    The numbers are a function of seed and step alone, so an update that is reached by resuming has the noise that it has
-    in a run without interruption. `stretch` does not change them.
+    The numbers are a function of seed and step alone, so an update that is reached by resuming has the noise that it
+    has in a run without interruption. `stretch` does not change them.
 
     Args:
         seed: an int in [0, 2**53).
@@ -63,8 +63,8 @@ class Noise(Schedule):
     Raises:
         TypeError, ValueError: a seed that is none.
 
-    Reference: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3 (2011), on counters instead of state; Steele, Lea
-    and Flood, Fast Splittable Pseudorandom Number Generators (2014), the mixing; Box and Muller (1958).
+    Reference: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3 (2011), on counters instead of state; Steele,
+    Lea and Flood, Fast Splittable Pseudorandom Number Generators (2014), the mixing; Box and Muller (1958).
     Also known as: timm `lr_noise`, TF1 `noisy_linear_cosine_decay` (both with other numbers).
 
     Example:

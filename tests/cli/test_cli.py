@@ -134,7 +134,7 @@ def test_a_warning_is_one_line(capsys):
         ([COSINE, "-n", "many"], r"argument -n: expected a whole number, got 'many' \(see .*\)"),
         ([COSINE, "-n", "nan"], r"argument -n: expected a whole number, got 'nan' \(see .*\)"),
         ([COSINE, "-n", "1e999"], r"argument -n: expected a whole number, got '1e999' \(see .*\)"),
-        ([COSINE, "-n", "1e15"], r"lr\.npy: the table needs 8,000,000\.000 GB, and [0-9.,]+ GB are free"),
+        ([COSINE, "-n", "1e15"], r"lr\.npy: the file needs 8,000,000\.000 GB, and [0-9.,]+ GB are free"),
         ([COSINE, "--start", "-1"], r"--start: expected .*, got -1 \(int\)"),
         ([COSINE, "--threads", "0"], r"--threads: expected .*, got 0 \(int\)"),
         ([COSINE, "--dtype", "int8"], r"argument --dtype: invalid choice: 'int8' .*\(see lrcore table --help\)"),

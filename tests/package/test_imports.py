@@ -62,6 +62,7 @@ RANKS = {
     "demo": 9,
     "cli": 12,
 }
+DIALECTS = 6  # all of lrcore.dialects
 # Functions that build what stands above them import it when they are called.
 LATE = {
     "schedule": {"binding", "compose", "curves", "plotting", "recipes", "replanning", "spec", "tables"},
@@ -136,7 +137,7 @@ def room(name):
     parts = name.split(".")
     if parts[0] != "lrcore":
         return None
-    return parts[1] if len(parts) > 1 and parts[1] in {*RANKS, "bindings"} else "__init__"
+    return parts[1] if len(parts) > 1 and parts[1] in {*RANKS, "bindings", "dialects"} else "__init__"
 
 
 def modules(folder):
@@ -153,8 +154,22 @@ def test_every_binding_has_a_framework():
 
 def upward(path, into_functions):
     """The modules of lrcore that this one imports without standing above them."""
-    reached = {room(name) for name, _ in imports(path, into_functions)} & set(RANKS)
-    return {name for name in reached if RANKS[name] >= RANKS[path.stem]}
+    reached = {room(name) for name, _ in imports(path, into_functions)} - {None, "bindings"}
+    return {name for name in reached if rank(name) >= RANKS[path.stem]}
+
+
+def rank(name):
+    return DIALECTS if name == "dialects" else RANKS[name]
+
+
+@pytest.mark.parametrize("path", modules("lrcore/dialects"), ids=lambda path: path.stem)
+def test_a_dialect_only_composes(path):
+    """It imports what stands below it, and what dialects share; and no framework."""
+    for name, line in imports(path, into_functions=False):
+        reached = room(name)
+        shared = name.startswith("lrcore.dialects._")
+        assert shared or reached is None or rank(reached) < DIALECTS, f"{path.name}:{line}: {name}"
+        assert name.split(".")[0] not in HEAVY, f"{path.name}:{line}: {name}"
 
 
 @pytest.mark.parametrize("path", modules("lrcore"), ids=lambda path: path.stem)

@@ -343,3 +343,12 @@ def test_progress_without_tqdm(tmp_path, schedule, monkeypatch):
         save_table(schedule, tmp_path / "table.npy", 10)
         assert shown() == ""
     assert open_table(tmp_path / "table.npy")(0) == schedule(0)
+
+
+def test_a_pipe_is_not_replaced_by_a_table(tmp_path):
+    """A rename would put a file in the place of a device, a socket or a pipe."""
+    pipe = tmp_path / "lr.npy"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="expected the name of a file, this is none"):
+        lr.Constant(0.1).save_table(pipe, 3)
+    assert pipe.is_fifo()
