@@ -268,19 +268,26 @@ LR_INLINE double lr_exp(double v)
     return lr_scaled_exp2(1.0, y.hi, y.lo + held * LR_LOG2_E.lo);
 }
 
-LR_INLINE double lr_log(double v)
+/* log2 of any number > 0, brought to where no product in lr_log2_of_ratio overflows or underflows. */
+LR_INLINE lr_pair lr_log2(double v)
 {
     double held = lr_clamp(v, LR_SMALLEST, LR_LARGEST);
-    lr_pair log = lr_pair_times(lr_log2_of_ratio(held, 1.0, held, 0), LR_LN_2);
+    double shift = held > 0x1p500 ? 500.0 : (held < 0x1p-500 ? -500.0 : 0.0);
+    double near = held * (held > 0x1p500 ? 0x1p-500 : (held < 0x1p-500 ? 0x1p500 : 1.0));
+    lr_pair log2 = lr_log2_of_ratio(near, 1.0, near, 0), sum = lr_two_sum(shift, log2.hi);
+    return lr_quick_sum(sum.hi, sum.lo + log2.lo);
+}
+
+LR_INLINE double lr_log(double v)
+{
+    lr_pair log = lr_pair_times(lr_log2(v), LR_LN_2);
     return log.hi + log.lo;
 }
 
 /* v^power for v > 0; a number below 0 counts as 0, of which a negative power is LR_LARGEST. */
 LR_INLINE double lr_power_of(double v, double power)
 {
-    double held = lr_clamp(v, LR_SMALLEST, LR_LARGEST);
-    lr_pair log2_v = lr_log2_of_ratio(held, 1.0, held, 0);
-    lr_pair y = lr_two_prod(power, log2_v.hi);
+    lr_pair log2_v = lr_log2(v), y = lr_two_prod(power, log2_v.hi);
     double found = lr_scaled_exp2(1.0, y.hi, y.lo + power * log2_v.lo);
     return v > 0.0 ? found : (power > 0.0 ? 0.0 : LR_LARGEST);
 }

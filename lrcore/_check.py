@@ -41,7 +41,7 @@ def accepts(schema: dict[str, Any]) -> Callable[[C], C]:
 
 def shown(value: object) -> str:
     """The value as an error message shows it: short, and with its type where that is the question."""
-    text = repr(value)
+    text = repr(value[:80]) if isinstance(value, (list, tuple, str)) else repr(value)
     text = text if len(text) <= 80 else f"{text[:77]}..."
     return f"{text} ({type(value).__name__})"
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lrcore import _check, expression
 from lrcore._check import Check
-from lrcore.compose import Clip, Cycle, Product, Sequence, Stretch
+from lrcore.compose import Product, Sequence
 from lrcore.curves import Interpolate, Piecewise, Table
 from lrcore.durations import LENGTH, REST, updates
 from lrcore.schedule import Schedule, is_schedule
@@ -133,10 +133,6 @@ def _shapes() -> dict[Check, dict[str, Any]]:
         check_of(Interpolate, "points"): _list_of(point),
         check_of(Piecewise, "boundaries"): _list_of(place),
         check_of(Piecewise, "values"): _list_of(value, 2),
-        check_of(Cycle, "period_mult"): {"type": "number", "minimum": 1, "maximum": 100},
-        check_of(Cycle, "count"): _check.schema_of(_check.whole(1)),
-        check_of(Clip, "min"): value,
-        check_of(Stretch, "factor"): {"type": "number", "minimum": 1e-9, "maximum": 1e9},
         check_of(Table, "values"): {"if": {"type": "object"}, "then": _FILE, "else": _list_of(value)},
     }
 

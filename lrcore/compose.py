@@ -160,6 +160,7 @@ def _late_parts(first: Schedule) -> Iterator[tuple[Schedule, Duration]]:
     yield first.parts[-1], LENGTH
 
 
+@_check.accepts({"type": "number", "minimum": 1, "maximum": 100})
 def check_period_mult(where: str, given: Any) -> int | float:
     """A factor of growing cycles: as it was written, whole ones as an int."""
     mult = _check.number(where, given)
@@ -168,6 +169,7 @@ def check_period_mult(where: str, given: Any) -> int | float:
     return int(mult) if mult == math.floor(mult) else mult
 
 
+@_check.accepts(_check.schema_of(_check.whole(1)))
 def _count(where: str, given: Any) -> int | None:
     return None if given is None else int(_check.whole(1, what="a whole number of cycles")(where, given))
 
@@ -412,6 +414,7 @@ class Scale(_Changed):
         return row(rows, "SCALE", self.factor, children=[rows.place_of(self.schedule)])
 
 
+@_check.accepts(_check.schema_of(_check.value))
 def _bound(where: str, given: Any) -> float | None:
     return None if given is None else _check.value(where, given)
 
@@ -529,6 +532,7 @@ class Shift(_Changed):
         return inner if inner is None else max(0, inner - moved if self.n >= 0 else inner + moved)
 
 
+@_check.accepts({"type": "number", "minimum": 1e-9, "maximum": 1e9})
 def _factor(where: str, given: Any) -> float:
     factor = _check.positive(where, given)
     if not 1e-9 <= factor <= 1e9:

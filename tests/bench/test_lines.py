@@ -5,10 +5,20 @@ import sys
 
 import pytest
 
-from bench import __main__ as runner, bench_calls, bench_fill, bench_memory, bench_pictures, bench_smooth, bench_take
+from bench import (
+    __main__ as runner,
+    bench_calls,
+    bench_fill,
+    bench_insight,
+    bench_memory,
+    bench_pictures,
+    bench_smooth,
+    bench_spec,
+    bench_take,
+)
 from bench._measure import check
 
-MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_pictures)
+MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_insight, bench_pictures, bench_spec)
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
 
 CONTRACT = {
@@ -40,6 +50,7 @@ CONTRACT = {
     "compiling sgdr": 50,
     "smooth against scipy.signal.lfilter": 5,
     "smooth against pandas ewm": 10,
+    "load of a typical .json": 1,
     "HTML of four schedules": 2000,
 }
 
