@@ -45,11 +45,11 @@ main { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); align-it
 .expression { margin: .6rem 0 0; max-height: 6.5rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
   font: .8rem/1.45 ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace; color: var(--faint); }
 .table { overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { width: 100%; border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; }
 caption code, caption br { display: none; } /* it stands above */
 caption { text-align: left; color: var(--faint); padding-bottom: .3rem; }
-td:last-child { min-width: 7rem; }
-th, td { padding: .32rem .8rem .32rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+td:last-child { min-width: 5rem; }
+th, td { padding: .32rem .55rem .32rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 thead th { font-weight: 600; color: var(--faint); }
 tbody th { font-weight: 600; }
 tbody tr:last-child > * { border-bottom: 0; }
@@ -60,7 +60,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 .findings .where { margin-left: .6em; color: var(--faint); font-size: .85rem; }
 .findings .cure { color: var(--faint); }
 .fine { margin: 0; color: var(--faint); }
-@media (min-width: 70rem) { main { grid-template-columns: minmax(0, 11fr) minmax(0, 9fr); }
+@media (min-width: 70rem) { main { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
   .picture { position: sticky; top: 1rem; } #chart { height: clamp(18rem, calc(100vh - 21rem), 36rem); } }
 @media (max-width: 34rem) { .read { font-size: .85rem; grid-template-columns: fit-content(45%) minmax(0, 1fr); }
   .read dd { font-size: .78rem; } }
