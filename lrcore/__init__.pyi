@@ -26,10 +26,10 @@ from lrcore.curves import (
     Table as Table,
 )
 from lrcore.durations import UnboundError as UnboundError
+from lrcore.functions import Line as Line, Map as Map, Noise as Noise
 from lrcore.insight import explain as explain
 from lrcore.linting import lint as lint
 from lrcore.plotting import plot as plot
-from lrcore.functions import Line as Line, Map as Map, Noise as Noise
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,
     inverse_sqrt as inverse_sqrt,
