@@ -118,13 +118,17 @@ def _(node: Shift, step: int) -> list[Phase]:
 def _(node: Stretch, step: int) -> list[Phase]:
     factor = Fraction(repr(node.factor))
     inner = int(step / factor)
-    found = _stretched_phases(phases(node.schedule, inner), factor)
-    while found[0].begin > step and inner > 0:  # the boundary was rounded up, beyond this step
+    found = phases(node.schedule, inner)
+    while half_up(found[0].begin * factor) > step and inner > 0:  # the boundary was rounded up, beyond this step
         inner -= 1
-        found = _stretched_phases(phases(node.schedule, inner), factor)
-    while (end := found[0].end) is not None and end <= step:  # or down, before it
-        found = found[1:]
-    return found
+        found = phases(node.schedule, inner)
+    while (end := found[0].end) is not None:
+        if half_up(end * factor) <= half_up(found[0].begin * factor):
+            return [Phase(0, node, None)]  # squeezed to no update: there are no phases to speak of
+        if half_up(end * factor) > step:
+            break
+        found = phases(node.schedule, end)  # the boundary was rounded down, to this step or before it
+    return _stretched_phases(found, factor)
 
 
 def _stretched_phases(found: list[Phase], factor: Fraction) -> list[Phase]:

@@ -184,7 +184,12 @@ def replan(schedule: Schedule, at: int, total_steps: int, keep: str = "value", *
             f"Sequence([(schedule, {at}), ...])"
         )
     rounded: list[str] = []
-    found = _held(_Replanning(keep, rounded).whole(schedule, at, old, new), new, schedule, old)
+    try:
+        found = _held(_Replanning(keep, rounded).whole(schedule, at, old, new), new, schedule, old)
+    except ValueError as error:  # of a node: a value or a factor beyond what one may hold
+        if str(error).startswith("replan."):
+            raise
+        raise ValueError(f"replan.total_steps: expected a plan that a schedule can hold, got {error}") from error
     if rounded:
         warnings.warn(f"replan rounds {', '.join(dict.fromkeys(rounded))}", RoundingWarning, stacklevel=3)
     jump = jump_at(schedule, found, at)

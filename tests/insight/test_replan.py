@@ -52,7 +52,8 @@ def leaves(draw):
 
 
 KINDS = {
-    "any": st.one_of(schedules(3), growing(2)),
+    "any": schedules(3),
+    "growing": growing(2),
     "ending": st.one_of(finite_schedules(2), finite_schedules(3)),
     "leaf": leaves(),
 }
@@ -81,6 +82,16 @@ def test_before_the_step_it_is_the_old_schedule(run, keep):
     assume(made is not None)
     begin = max(0, at - 500)
     assert made.table(at - begin, begin).tobytes() == schedule.table(at - begin, begin).tobytes()
+    assert made.table(min(at, 500)).tobytes() == schedule.table(min(at, 500)).tobytes()
+
+
+@slow
+@given(runs("growing"), st.sampled_from(KEEPS))
+def test_values_near_the_ends_of_what_a_schedule_may_hold(run, keep):
+    """They are replanned, or refused by a message of replan's own (see `replanned`), but never end in another error."""
+    schedule, at, old, new = run
+    made = replanned(schedule, at, new, keep, n=old)
+    assume(made is not None)
     assert made.table(min(at, 500)).tobytes() == schedule.table(min(at, 500)).tobytes()
 
 
@@ -491,6 +502,19 @@ def test_refusals(schedule, arguments, message):
 def test_refusals_of_types(arguments, message):
     with pytest.raises(TypeError, match=message):
         replan(LINE, *arguments)
+
+
+def test_cycles_that_are_squeezed_to_less_than_an_update_have_no_phases():
+    schedule = lr.Stretch(lr.Cycle(lr.Linear(1.0, 0.5, 1), 1, value_mult=1.01), 0.25)
+    assert quietly(schedule, 1, 20, n=10)(1) == schedule(1)
+
+
+def test_a_plan_that_no_schedule_can_hold_is_refused():
+    steep = lr.Sum([lr.ExponentialDecay(-1.0, 1e99).staircase(25), lr.Constant(1e100)])
+    with pytest.raises(
+        ValueError, match=r"^replan\.total_steps: expected a plan that a schedule can hold, got Constant"
+    ):
+        quietly(steep, 30, 477, n=100)
 
 
 def test_an_unbound_schedule_is_refused():
