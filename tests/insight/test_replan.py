@@ -205,12 +205,11 @@ def test_twice_by_position_is_once_for_the_last_length(leaf, data):
 
 
 @slow
-@given(finite_schedules(3), st.sampled_from(KEEPS), st.lists(st.integers(1, 30), min_size=2, max_size=6))
+@given(finite_schedules(3), st.sampled_from(KEEPS), st.lists(st.integers(1, 9), min_size=2, max_size=12))
 def test_a_run_replanned_again_and_again_does_not_pile_up(schedule, keep, gaps):
-    """One part more each time, and no deeper than the first time."""
+    """It gets a part more each time, and no deeper."""
     assume(schedule.length > 40)
-    first = at = 0
-    found, depths = schedule, []
+    at, found, depths = 0, schedule, []
     for gap in gaps:
         at += gap
         length = found.length
@@ -218,8 +217,9 @@ def test_a_run_replanned_again_and_again_does_not_pile_up(schedule, keep, gaps):
         found = replanned(found, at, length + 7, keep, n=length)
         assume(found is not None)
         depths.append(found._depth)
-        assert first == 0
-    assert max(depths) <= schedule._depth + 7
+    # A part that is mapped is a Sequence of Shift(Sum(Scale(Sum(Shift(Stretch(...)))))); a cycle brings its own Scale
+    # and, for its way back, a Cycle and a Shift. However often it is replanned, there is one of each.
+    assert max(depths) <= schedule._depth + 10
 
 
 @slow
