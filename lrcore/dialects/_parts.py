@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine
+from fractions import Fraction
+from typing import Any
+
+from lrcore import _check
+from lrcore._check import END_OF_STEPS
+from lrcore.compose import MAX_CYCLES, Sequence
+from lrcore.curves import Constant, Cosine, InverseTimeDecay, Linear, Polynomial
 from lrcore.functions import Line, Map
+from lrcore.recipes import sgdr
 from lrcore.schedule import Schedule
 
 
@@ -24,9 +30,52 @@ def wave(init_value: float, end_value: float, begin: float, end: float) -> Sched
 def through(begin: float, init_value: float, end: float, end_value: float) -> Line:
     """The straight line through two points in time, which need not be whole."""
     rise = (end_value - init_value) / (end - begin)
-    return Line(init_value - begin * rise, end_value, end) if end > 0.0 else Line(init_value, init_value + rise, 1)
+    first = init_value - begin * rise
+    return Line(first, end_value, end) if end > 0.0 else Line(first, first + rise, 1)
 
 
 def until(first: Schedule, steps: int, then: Schedule) -> Schedule:
     """`first` for some steps, then another schedule in the time of both (not from its own step 0)."""
     return Sequence([(first, steps), then.shift(steps)]) if steps else then
+
+
+def stairs(curve: Schedule, steps: int, staircase: bool) -> Schedule:
+    """A curve, or its values at multiples of `steps`."""
+    return curve.staircase(steps) if staircase else curve
+
+
+def polynomial(init_value: float, end_value: float, steps: int, power: float, *, cycle: bool) -> Schedule:
+    """As TensorFlow's: with `cycle`, `steps` is the next multiple of itself once t has passed it.
+
+    In cycle j = 1, 2, ..., which begins after t = (j - 1) * steps, the rest (j * steps - t) / (j * steps) is that of the
+    first cycle over j; it is 0 at each multiple of `steps` but 0.
+    """
+    if not cycle:
+        return Polynomial(init_value, end_value, steps, power)
+    rest = Linear(1.0, 0.0, steps).shift(1).cycle(steps) * InverseTimeDecay(1.0, 1.0, steps).staircase(steps)
+    later = rest if power == 1.0 else Map(rest, "power", power)
+    return Sequence([(init_value, 1), (init_value - end_value) * later + end_value])
+
+
+def restarts(
+    init_value: float, end_value: float, period: int, period_mult: float, value_mult: float, *, where: str
+) -> Schedule:
+    """Cosine waves from a peak to `end_value`, one after another, that restart where the formula says.
+
+    A whole `period_mult` gives cycles of whole updates. With another, cycles end between two updates, and each is a
+    wave of its own: the first update of a cycle comes after its peak.
+    """
+    if period_mult == int(period_mult):
+        return sgdr(init_value, end_value, period, int(period_mult), value_mult)
+    waves: list[Any] = []
+    height = init_value - end_value
+    for begin, end in _cycles(period, period_mult):
+        first, after = -(-begin.numerator // begin.denominator), -(-end.numerator // end.denominator)
+        weight = Map(through(float(begin - first), 0.0, float(end - first), 1.0), "cosine")
+        if len(waves) > MAX_CYCLES:
+            _check.refuse(where, f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps", period_mult)
+        waves.append((height * weight, min(after, END_OF_STEPS - 1) - first))
+        height *= value_mult
+        if height != 0.0 and not _check.SMALLEST <= abs(height) <= _check.LARGEST:
+            break
+    return Sequence([*waves[:-1], waves[-1][0]]) + end_value
