@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcore._check import END_OF_STEPS
+from lrcore._rows import bounded_scale, rounded, scaled
 from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum, restart_steps
 from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
 from lrcore.functions import Map, Noise
-from lrcore.schedule import LAST_STEP, Schedule, bounded_scale, rounded, scaled
+from lrcore.schedule import LAST_STEP, Schedule
 
 MAX_PIECES = 2048  # more of them in a range are scanned faster than they are told apart
 MAX_EFFORT = 8 * MAX_PIECES  # pieces made in all, those of ranges that turned out to be rough included

@@ -17,8 +17,9 @@ from typing import Any
 
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, field
+from lrcore._rows import Rows, bounded_scale, is_whole, rounded, row, scaled
 from lrcore.durations import LENGTH, REST, Duration, updates
-from lrcore.schedule import Rows, Schedule, bounded_scale, is_schedule, is_whole, rounded, row, scaled
+from lrcore.schedule import Schedule, is_schedule
 
 MAX_CYCLES = 10_000  # of unequal length: each has a place in a table of restarts
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from lrcore import _check
 from lrcore._check import field
+from lrcore._rows import Rows, is_whole, row, scaled
 from lrcore.durations import Duration, increasing, time_unit, updates
-from lrcore.schedule import Rows, Schedule, is_whole, row, scaled
+from lrcore.schedule import Schedule
 
 if TYPE_CHECKING:
     from lrcore import compose

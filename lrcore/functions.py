@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from lrcore import _check
 from lrcore._check import field
+from lrcore._rows import Rows, row
 from lrcore.durations import Duration, time_unit
-from lrcore.schedule import Rows, Schedule, is_schedule, row
+from lrcore.schedule import Schedule, is_schedule
 
 FUNCTIONS = ("cosine", "tanh", "exp", "log", "power")
 

@@ -14,8 +14,9 @@ from typing import Any, NoReturn, ParamSpec
 
 from lrcore import _check
 from lrcore._check import Check, field
+from lrcore._rows import Rows
 from lrcore.durations import is_text
-from lrcore.schedule import Rows, Schedule
+from lrcore.schedule import Schedule
 
 P = ParamSpec("P")
 Recipe = Callable[..., Schedule]

@@ -10,11 +10,12 @@ import math
 
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
+from lrcore._rows import rounded
 from lrcore.compose import Cycle, Sequence, check_period_mult
 from lrcore.curves import SEGMENTS, Cosine, ExponentialDecay, InverseSqrt, Linear, Polynomial
 from lrcore.durations import Duration, updates
 from lrcore.late import recipe
-from lrcore.schedule import Schedule, is_schedule, rounded
+from lrcore.schedule import Schedule, is_schedule
 
 _updates = updates(1)
 _updates_or_0 = updates(0)

@@ -8,12 +8,9 @@ equality, repr or pickle.
 
 from __future__ import annotations
 
-import math
 import numbers
-import threading
 import warnings
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Iterator
 from dataclasses import Field, FrozenInstanceError, fields
 from functools import cache
@@ -25,7 +22,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lrcore import _check
 from lrcore._check import END_OF_STEPS
-from lrcore._engine import KINDS, MAX_DEPTH, Program
+from lrcore._engine import MAX_DEPTH, Program
+from lrcore._filling import fill_by_threads, output
+from lrcore._rows import Rows, is_whole, rounded
 from lrcore.durations import Duration, Run, is_text
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from lrcore.dialects._dialect import Origin
 
 LAST_STEP = END_OF_STEPS - 1
-THREAD_TILE = 1 << 20  # steps that a thread takes at a time: about a millisecond of work
 
 _check_start = _check.whole(0, LAST_STEP, "a step")
 _check_count = _check.whole(0, END_OF_STEPS, "a number of steps")
@@ -230,14 +228,14 @@ class Schedule(ABC):
         start = _check_start("start", start)
         if start + n > END_OF_STEPS:
             _check.refuse("n", f"start + n <= 2**53 with start = {start}", n)
-        values = _output(n, dtype, out)
+        values = output(n, dtype, out)
         threads = _check_threads("threads", threads)
         if n == 0:
             return values
         if threads == 1:
             self._compiled().fill(start, values)
         else:
-            _fill_by_threads(self._compiled(), start, values, threads)
+            fill_by_threads(self._compiled(), start, values, threads)
         return values
 
     def save_table(
@@ -568,123 +566,3 @@ def is_schedule(where: str, given: object) -> Schedule:
     from lrcore.curves import Constant
 
     return Constant(_check.value(where, given))
-
-
-class Rows:
-    """The rows of a program that is being made. A schedule that occurs twice has one row, found by identity."""
-
-    def __init__(self) -> None:
-        self.listed: list[Row] = []
-        self._places: dict[int, int] = {}
-        self._placed: list[Schedule] = []  # keeps each alive, so that no identity is used again
-
-    def place_of(self, schedule: Schedule) -> int:
-        """The place of a schedule's row, which is made if there is none yet."""
-        place = self._places.get(id(schedule))
-        if place is None:
-            place = self._places[id(schedule)] = schedule._lower(self)
-            self._placed.append(schedule)
-        return place
-
-
-def row(
-    rows: Rows,
-    kind: str,
-    init: float = 0.0,
-    end: float = 0.0,
-    *,
-    shape: float = 0.0,
-    span: float = 1.0,
-    children: list[int] | None = None,
-    marks: array[int] | None = None,
-    data: NDArray[Any] | None = None,
-    mirror: bool = False,
-    count: int = 0,
-) -> int:
-    """Appends a row of the engine and returns its place. What each field means for a kind stands at lr_node."""
-    kids = None if children is None else array("i", children)
-    rows.listed.append((KINDS[kind], init, end, shape, span, kids, marks, data, mirror, count))
-    return len(rows.listed) - 1
-
-
-# ---- Durations under a time scale: the twins of lr_rounded, lr_scaled and lr_bounded_scale in _nodes.h ----
-
-
-def rounded(duration: float) -> int:
-    """To the nearest, half up; what a product of a decimal misses of a half counts as a half."""
-    if duration >= 2.0**52:
-        return int(min(duration, 2.0**60))
-    return math.floor(duration + 0.5 + min(duration * 2.0**-50, 0.25))
-
-
-def is_whole(duration: float) -> bool:
-    """Whether a product of a duration and a decimal factor is whole, up to the rounding of the product."""
-    return abs(duration - round(duration)) <= abs(duration) * 2.0**-50
-
-
-def scaled(duration: int, scale: float) -> int:
-    """A duration, stretched."""
-    return duration if scale == 1.0 else rounded(duration * scale)
-
-
-def bounded_scale(scale: float) -> float:
-    """A scale in a range in which every product of a duration and a scale is a number."""
-    return min(max(scale, 2.0**-60), 2.0**60)
-
-
-# ---- Tables ----
-
-
-def _output(n: int, dtype: DTypeLike | None, out: NDArray[Any] | None) -> NDArray[Any]:
-    if out is None:
-        return np.empty(n, _table_dtype(np.float64 if dtype is None else dtype))
-    if not isinstance(out, np.ndarray):
-        _check.refuse("out", "a numpy array", out, TypeError)
-    wanted = _table_dtype(out.dtype if dtype is None else dtype)
-    if out.dtype != wanted or out.shape != (n,):
-        raise ValueError(f"out: expected shape ({n},) and dtype {wanted}, got {out.shape} and {out.dtype}")
-    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError("out: expected a C-contiguous, aligned and writable array")
-    return out
-
-
-def _table_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    try:
-        known = np.dtype(dtype)
-    except TypeError:
-        known = None
-    if known is None or known not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise ValueError(f"dtype: expected 'float64' or 'float32', got {_check.shown(dtype)}")
-    return known
-
-
-def _fill_by_threads(program: Program, start: int, out: NDArray[Any], threads: int) -> None:
-    """Threads take tiles in turn until none is left; on an exception (Ctrl-C too) each stops after its tile."""
-    tiles = iter(range(0, out.size, THREAD_TILE))
-    stopped = threading.Event()
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            for at in tiles:
-                if stopped.is_set():
-                    return
-                program.fill(start + at, out[at : at + THREAD_TILE])
-        except BaseException as error:
-            stopped.set()
-            errors.append(error)
-
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(threads - 1)]
-    try:
-        for helper in helpers:
-            helper.start()
-        work()
-    except BaseException:
-        stopped.set()
-        raise
-    finally:
-        for helper in helpers:
-            if helper.ident is not None:
-                helper.join()
-    if errors:
-        raise errors[0]

@@ -22,8 +22,9 @@ from numpy.typing import DTypeLike, NDArray
 from lrcore import _check
 from lrcore._check import END_OF_STEPS
 from lrcore._record import Record, TableError, check_same_schedule, refuse, spec_of
+from lrcore._rows import Rows, is_whole, rounded, row, scaled
 from lrcore.curves import Table
-from lrcore.schedule import Rows, Schedule, is_whole, rounded, row, scaled
+from lrcore.schedule import Schedule
 
 if TYPE_CHECKING:
     from lrcore._tablefiles import Writer

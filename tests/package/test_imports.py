@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 RANKS = {
     "_check": 0,
     "_engine": 0,
+    "_rows": 1,
+    "_filling": 1,
     "_replace": 0,
     "__init__": 0,
     "_record": 1,
