@@ -258,7 +258,7 @@ LR_INLINE double lr_tanh(double v)
     lr_pair y = lr_two_prod(size, -LR_TWO_LOG2_E.hi);
     lr_power_of_2 e = lr_exp2_parts(y.hi, y.lo - size * LR_TWO_LOG2_E.lo);
     double tanh = lr_complement(e) / (1.0 + lr_joined(e));
-    return v < 0.0 ? -tanh : tanh;
+    return v < 0.0 ? -tanh : tanh + 0.0; /* of 0 it is 0, not -0 */
 }
 
 LR_INLINE double lr_exp(double v)

@@ -374,17 +374,11 @@ def bounded(value):
 
 @estimate.register
 def _(schedule: lrcore.Line, t, scale):
-    return rounded_once(
-        blend(
-            schedule.end_value,
-            schedule.init_value,
-            mpf(t) / (schedule.steps * mpf(scale.numerator) / scale.denominator),
-        )
-    )
-
-
-def rounded_once(value):
-    return Estimate(value, mpf(ulp(value)))
+    """Rounded once; a stretched unit of time is a rounded float."""
+    steps = schedule.steps * mpf(scale.numerator) / scale.denominator
+    value = blend(schedule.end_value, schedule.init_value, mpf(t) / steps)
+    of_steps = 0 if scale == 1 else ulp(value - mpf(schedule.init_value))
+    return Estimate(value, mpf(ulp(value)) + of_steps)
 
 
 @estimate.register
