@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from lrcore import _check
 from lrcore._check import END_OF_STEPS
-from lrcore.compose import MAX_CYCLES, Sequence
+from lrcore.compose import MAX_CYCLES, Cycle, Sequence
 from lrcore.curves import Constant, Cosine, InverseTimeDecay, Linear, Polynomial
 from lrcore.functions import Line, Map
 from lrcore.recipes import sgdr
@@ -47,12 +49,13 @@ def stairs(curve: Schedule, steps: int, staircase: bool) -> Schedule:
 def polynomial(init_value: float, end_value: float, steps: int, power: float, *, cycle: bool) -> Schedule:
     """As TensorFlow's: with `cycle`, `steps` is the next multiple of itself once t has passed it.
 
-    In cycle j = 1, 2, ..., which begins after t = (j - 1) * steps, the rest (j * steps - t) / (j * steps) is that of the
-    first cycle over j; it is 0 at each multiple of `steps` but 0.
+    In cycle j = 1, 2, ..., which begins after t = (j - 1) * steps, the rest (j * steps - t) / (j * steps) is that of
+    the first cycle over j; it is 0 at each multiple of `steps` but 0.
     """
     if not cycle:
         return Polynomial(init_value, end_value, steps, power)
-    rest = Linear(1.0, 0.0, steps).shift(1).cycle(steps) * InverseTimeDecay(1.0, 1.0, steps).staircase(steps)
+    first = Cycle(Linear(1.0, 0.0, steps).shift(1), steps)
+    rest = first * InverseTimeDecay(1.0, 1.0, steps).staircase(steps)
     later = rest if power == 1.0 else Map(rest, "power", power)
     return Sequence([(init_value, 1), (init_value - end_value) * later + end_value])
 
@@ -67,15 +70,30 @@ def restarts(
     """
     if period_mult == int(period_mult):
         return sgdr(init_value, end_value, period, int(period_mult), value_mult)
+    cycles = list(islice(_cycles(period, period_mult), MAX_CYCLES + 1))
+    if len(cycles) > MAX_CYCLES:
+        _check.refuse(where, f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps", period_mult)
     waves: list[Any] = []
     height = init_value - end_value
-    for begin, end in _cycles(period, period_mult):
-        first, after = -(-begin.numerator // begin.denominator), -(-end.numerator // end.denominator)
-        weight = Map(through(float(begin - first), 0.0, float(end - first), 1.0), "cosine")
-        if len(waves) > MAX_CYCLES:
-            _check.refuse(where, f"1, or a factor with at most {MAX_CYCLES} cycles in 2**53 steps", period_mult)
-        waves.append((height * weight, min(after, END_OF_STEPS - 1) - first))
+    for steps, begin, end in cycles:
+        waves.append((height * Map(through(begin, 0.0, end, 1.0), "cosine"), steps))
         height *= value_mult
         if height != 0.0 and not _check.SMALLEST <= abs(height) <= _check.LARGEST:
             break
     return Sequence([*waves[:-1], waves[-1][0]]) + end_value
+
+
+def _cycles(period: int, period_mult: float) -> Iterator[tuple[int, float, float]]:
+    """How many updates there are in each cycle, and where it begins and ends, counted from the first of them.
+
+    The begin of cycle k is `period * (m**k - 1) / (m - 1)`, with m the decimal that the user wrote, in integers: a
+    logarithm of the step, as the peers take it, is rounded to the wrong cycle at some restarts.
+    """
+    over, under = Fraction(repr(period_mult)).as_integer_ratio()
+    begin, divisor, first = 0, 1, 0
+    while first < END_OF_STEPS:
+        end, end_divisor = begin * over + period * divisor * under, divisor * under
+        after = -(-end // end_divisor)
+        steps = min(after, END_OF_STEPS) - first
+        yield steps, (begin - first * divisor) / divisor, (end - first * end_divisor) / end_divisor
+        begin, divisor, first = end, end_divisor, after

@@ -23,6 +23,7 @@ class Row:
     dtype: type = np.float64  # what the peer computes in
     relative: float = field(default=1e-12)  # of the larger value, for a float64 peer whose recursion drifts
     ulps: int = 2  # of float32, for a float32 peer
+    of_largest: bool = False  # ulps of the run's largest value: what a peer loses that subtracts, or computes a power
 
 
 def largest_difference(ours: Trace, theirs: Trace, row: Row) -> float:
@@ -30,7 +31,8 @@ def largest_difference(ours: Trace, theirs: Trace, row: Row) -> float:
     theirs = np.asarray(theirs, np.float64)
     if row.dtype == np.float32:
         rounded = ours.astype(np.float32).astype(np.float64)
-        unit = row.ulps * np.spacing(np.maximum(np.abs(theirs), np.abs(ours)).astype(np.float32)).astype(np.float64)
+        size = np.maximum(np.abs(theirs), np.abs(ours)).astype(np.float32)
+        unit = row.ulps * np.spacing(size.max(initial=0.0) if row.of_largest else size).astype(np.float64)
         return float((np.abs(rounded - theirs) / unit).max(initial=0.0))
     scale = max(float(np.abs(theirs).max(initial=0.0)), 1e-300)
     return float(np.abs(ours - theirs).max(initial=0.0) / (row.relative * scale))
