@@ -38,6 +38,7 @@ ENDING = (Linear, Cosine, Polynomial, Exponential)  # from init_value to end_val
 UNBOUNDED = (ExponentialDecay, NaturalExpDecay, InverseTimeDecay)
 BESIDE = (Scale, Clip, Product, Sum)  # what happens at a step depends on the children at that step, and on nothing else
 
+Stage = tuple[int, Schedule]  # the step at which a schedule begins, and the schedule
 Part = tuple[Schedule, int | None]  # a schedule from its own step 0, and its steps; None: for ever
 
 
@@ -71,17 +72,27 @@ def phases(node: Schedule, _step: int) -> list[Phase]:
     return [Phase(0, node, None)]
 
 
-@phases.register
-def _(node: Sequence, step: int) -> list[Phase]:
-    stages = list(node._stages())
+@phases.register(Sequence)
+@phases.register(Piecewise)
+def _(node: Sequence | Piecewise, step: int) -> list[Phase]:
+    return _staged(stages_of(node), step)
+
+
+def stages_of(node: Sequence | Piecewise) -> list[Stage]:
+    """Where each part begins, and the part."""
+    if isinstance(node, Sequence):
+        return list(node._stages())
+    return [(begin, Constant(value)) for begin, value in zip(node._marks(), node.values, strict=True)]
+
+
+def _staged(stages: list[Stage], step: int) -> list[Phase]:
+    """The phases of the part in progress, and the parts after it."""
     ends: list[int | None] = [*(begin for begin, _ in stages[1:]), None]
     at = bisect_right([begin for begin, _ in stages], step) - 1
     begin, schedule = stages[at]
     current = [phase.moved(begin) for phase in phases(schedule, step - begin)]
-    return [
-        *_until(current, ends[at]),
-        *(Phase(*stage, end) for stage, end in zip(stages[at + 1 :], ends[at + 1 :], strict=True)),
-    ]
+    later = zip(stages[at + 1 :], ends[at + 1 :], strict=True)
+    return [*_until(current, ends[at]), *(Phase(*stage, end) for stage, end in later)]
 
 
 def _until(found: Iterable[Phase], end: int | None) -> list[Phase]:
@@ -97,17 +108,6 @@ def _(node: Interpolate, step: int) -> list[Phase]:
 
 
 @phases.register
-def _(node: Piecewise, step: int) -> list[Phase]:
-    marks = node._marks()
-    ends: list[int | None] = [*marks[1:], None]
-    at = bisect_right(marks, step) - 1
-    return [
-        Phase(begin, Constant(value), end)
-        for begin, value, end in zip(marks[at:], node.values[at:], ends[at:], strict=True)
-    ]
-
-
-@phases.register
 def _(node: Shift, step: int) -> list[Phase]:
     if step + node.n < 0:
         return [Phase(0, Constant(node.schedule(0)), -node.n), Phase(-node.n, node.schedule, None)]
@@ -116,40 +116,54 @@ def _(node: Shift, step: int) -> list[Phase]:
 
 @phases.register
 def _(node: Stretch, step: int) -> list[Phase]:
-    factor = Fraction(repr(node.factor))
-    inner = int(step / factor)
-    found = phases(node.schedule, inner)
-    while half_up(found[0].begin * factor) > step and inner > 0:  # the boundary was rounded up, beyond this step
-        inner -= 1
-        found = phases(node.schedule, inner)
-    while (end := found[0].end) is not None:
-        if half_up(end * factor) <= half_up(found[0].begin * factor):
-            return [Phase(0, node, None)]  # squeezed to no update: there are no phases to speak of
-        if half_up(end * factor) > step:
-            break
-        found = phases(node.schedule, end)  # the boundary was rounded down, to this step or before it
-    return _stretched_phases(found, factor)
+    """The phases of what is stretched, where the engine puts them: every boundary is rounded once."""
+    factor, inner = Fraction(repr(node.factor)), node.schedule
+    inner = inner._as_sequence() if isinstance(inner, Interpolate) else inner
+    if isinstance(inner, (Sequence, Piecewise)):
+        return _staged(_stretched_stages(stages_of(inner), factor), step)
+    if isinstance(inner, Cycle):
+        return _cycles(inner, step, factor, node)
+    if isinstance(inner, Staircase):
+        return _stairs(inner, step, factor, node)
+    if isinstance(inner, (Shift, Scale, Clip, Stretch)):
+        return phases(stretched(inner, factor), step)
+    return [Phase(0, node, None)]
 
 
-def _stretched_phases(found: list[Phase], factor: Fraction) -> list[Phase]:
-    stretched_ones = []
-    for begin, node, end in found:
-        first, last = half_up(begin * factor), None if end is None else half_up(end * factor)
-        if end is None or last is None:
-            stretched_ones.append(Phase(first, stretched(node, factor), None))
-        elif first < last:
-            stretched_ones.append(Phase(first, stretched(node, Fraction(last - first, end - begin)), last))
-    return stretched_ones
+def _stretched_stages(stages: list[Stage], factor: Fraction) -> list[Stage]:
+    begins = [half_up(begin * factor) for begin, _ in stages]
+    last = (begins[-1], stretched(stages[-1][1], factor))
+    return [
+        *(
+            (first, stretched(schedule, Fraction(end - first, after - begin)))
+            for first, end, (begin, schedule), (after, _) in zip(begins, begins[1:], stages, stages[1:], strict=False)
+            if first < end
+        ),
+        last,
+    ]
+
+
+def _interval(step: int, unit: Fraction) -> tuple[int, int, int]:
+    """Of intervals of a length of at least 1: the number of the one that holds a step, its begin and its end."""
+    number = int((step + Fraction(1, 2)) / unit)
+    while half_up(number * unit) > step:
+        number -= 1
+    while half_up((number + 1) * unit) <= step:
+        number += 1
+    return number, half_up(number * unit), half_up((number + 1) * unit)
 
 
 @phases.register
 def _(node: Staircase, step: int) -> list[Phase]:
+    return _stairs(node, step, Fraction(1), node)
+
+
+def _stairs(node: Staircase, step: int, factor: Fraction, whole: Schedule) -> list[Phase]:
     """The stairs of a decay without an end, which has no other phases. Stairs of a curve with an end only sample it."""
-    begin = step // node.every * node.every
-    if node.schedule.length is not None or not is_usable(node(begin)):
-        return [Phase(0, node, None)]
-    end = begin + node.every
-    return [Phase(begin, Constant(node(begin)), end), Phase(end, moved(node, end), None)]
+    _, begin, end = _interval(step, max(node.every * factor, Fraction(1)))
+    if node.schedule.length is not None or not is_usable(whole(begin)):
+        return [Phase(0, whole, None)]
+    return [Phase(begin, Constant(whole(begin)), end), Phase(end, moved(whole, end), None)]
 
 
 @phases.register
@@ -164,28 +178,36 @@ def _(node: Clip, step: int) -> list[Phase]:
 
 @phases.register
 def _(node: Cycle, step: int) -> list[Phase]:
-    """The rest of the cycle in progress (each of its own phases), and the cycles after it."""
-    number, begin, end = _cycle_at(node, step)
+    return _cycles(node, step, Fraction(1), node)
+
+
+def _cycles(node: Cycle, step: int, factor: Fraction, whole: Schedule) -> list[Phase]:
+    """The rest of the cycle in progress (each of its own phases), and the cycles after it; `whole` is stretched."""
+    number, begin, end = _cycle_at(node, step, factor)
     current = [phase.moved(begin) for phase in _cycle_phases(node, number, end - begin, step - begin)]
     if node.count is not None and number + 1 == node.count:
         holds_itself = not node.mirror and (node.schedule.length or END_OF_STEPS) <= node.period
-        held = Constant(node(end)) if is_usable(node(end)) else moved(node, end)
+        held = Constant(whole(end)) if is_usable(whole(end)) else moved(whole, end)
         return current if holds_itself else [*_until(current, end), Phase(end, held, None)]
-    if node.period_mult != 1:
-        return [*_until(current, end), Phase(end, moved(node, end), None)]
+    if node.period_mult != 1 or (node.period * factor).denominator != 1:  # those to come are not as those from 0 on
+        return [*_until(current, end), Phase(end, moved(whole, end), None)]
     left = replace(node, count=node.count and node.count - number - 1)
-    return [*_until(current, end), Phase(end, scaled_by(left, _power(node.value_mult, number + 1)), None)]
+    later = scaled_by(stretched(left, factor), _power(node.value_mult, number + 1))
+    return [*_until(current, end), Phase(end, later, None)]
 
 
-def _cycle_at(node: Cycle, step: int) -> tuple[int, int, int]:
+def _cycle_at(node: Cycle, step: int, factor: Fraction) -> tuple[int, int, int]:
     """The number of the cycle in progress (the last one, once all are over), its begin and its end."""
     length = node.period * (2 if node.mirror else 1)
     last = (node.count or END_OF_STEPS) - 1
     if node.period_mult == 1:
-        number = min(step // length, last)
-        return number, number * length, (number + 1) * length
-    restarts = restart_steps(length, node.period_mult, node.count)
+        unit = max(length * factor, Fraction(1))
+        number, begin, end = _interval(step, unit)
+        return (number, begin, end) if number <= last else (last, half_up(last * unit), half_up((last + 1) * unit))
+    restarts = [half_up(restart * factor) for restart in restart_steps(length, node.period_mult, node.count)]
     number = min(bisect_right(restarts, step) - 1, len(restarts) - 2)
+    while number and restarts[number] == restarts[number + 1]:  # the last ones may be squeezed to no update
+        number -= 1
     return number, restarts[number], restarts[number + 1]
 
 
@@ -304,14 +326,10 @@ def with_children(node: Schedule, children: list[Schedule]) -> Schedule:
 
 def cut(node: Schedule, steps: int | None) -> Iterator[Part]:
     """The first steps of a schedule, as parts that follow one another; what has parts within parts becomes flat."""
-    stages: list[tuple[int, Schedule]]
-    if isinstance(node, Sequence):
-        stages = list(node._stages())
-    elif isinstance(node, Piecewise):
-        stages = [(begin, Constant(value)) for begin, value in zip(node._marks(), node.values, strict=True)]
-    else:
+    if not isinstance(node, (Sequence, Piecewise)):
         yield node, steps
         return
+    stages = stages_of(node)
     ends = [*(begin for begin, _ in stages[1:]), None]
     for (begin, schedule), end in zip(stages, ends, strict=True):
         last = end if steps is None else steps if end is None else min(end, steps)
