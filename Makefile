@@ -24,7 +24,7 @@ help:  ## list the targets
 demo: $(VENV)/.lrcore $(VENV)/.demo  ## install, then run the main job on real data; leaves out/
 	$(BIN)/lrcore demo
 
-test: $(VENV)/.lrcore $(VENV)/.test  ## install what the tests need, then run them all
+test: $(VENV)/.lrcore $(VENV)/.test $(VENV)/.peers  ## install what the tests need, then run them all
 	$(PY) -m pytest
 
 bench: $(VENV)/.lrcore $(VENV)/.bench  ## time everything against its bound and against other libraries
@@ -72,6 +72,11 @@ $(VENV)/.torch: $(VENV)/.created
 $(VENV)/.lrcore: $(VENV)/.torch $(METADATA) $(NATIVE)
 	$(INSTALL) setuptools cython numpy
 	$(INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Peers whose schedulers need none of the large packages that they ask for (torchvision, opencv).
+$(VENV)/.peers: $(METADATA) | $(VENV)/.test
+	$(INSTALL) --no-deps timm mmengine
 	@touch $@
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.bench $(VENV)/.lint: $(VENV)/.%: $(METADATA) | $(VENV)/.lrcore
