@@ -296,7 +296,7 @@ def OneCycleLR(
 def _through_points(points: list[tuple[float, float]], total_steps: int, curve: str, strict: bool) -> Schedule:
     """Phases between (moment, value) points; the updates up to a moment belong to the phase that ends there."""
     parts: list[Any] = []
-    begin, last = 0, len(points) - 2
+    begin, moment, last = 0, 0.0, len(points) - 2
     for at, ((since, first), (until, end)) in enumerate(pairwise(points)):
         stop = math.floor(until) + 1 if at < last else total_steps + 1
         if not strict:
@@ -304,10 +304,10 @@ def _through_points(points: list[tuple[float, float]], total_steps: int, curve: 
         if stop <= begin or (at < last and until <= since):
             continue
         parts.append((_phase(first, end, since - begin, until - begin, curve, holds=not strict), stop - begin))
-        begin = stop
+        begin, moment = stop, until
     schedule, steps = parts[-1]
-    if begin == total_steps and points[-1][0] < until and not strict:
-        parts.append((Constant(schedule(steps - 1)), 1))  # a phase that the end of the run cuts off
+    if moment > total_steps - 1 and not strict:  # a phase that the end of the run cuts off
+        parts.append((Constant(schedule(steps - 1)), 1))
     return InSequence([*parts[:-1], parts[-1][0]]) if len(parts) > 1 else schedule
 
 
@@ -380,7 +380,7 @@ def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule]) -> Schedule
 def _factors(where: str, given: Any) -> Any:
     if isinstance(given, Schedule) or callable(given):
         return given
-    return Table(_check.array(where, given, "fiu", "factors"))
+    return Table(_not_tiny(_check.array(where, given, "fiu", "factors")))
 
 
 def _as_schedule(where: str, given: Any, steps: int | None) -> Schedule:
@@ -389,7 +389,7 @@ def _as_schedule(where: str, given: Any, steps: int | None) -> Schedule:
         return given
     if steps is None:
         _check.refuse(f"{where}, for a function", "how many updates it is tabulated over", steps)
-    return Table([given(step) for step in range(steps)])
+    return Table(_not_tiny(np.array([float(given(step)) for step in range(steps)])))
 
 
 @peer(
