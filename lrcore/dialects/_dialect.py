@@ -24,6 +24,7 @@ class Quirk(NamedTuple):
 
     name: str  # as lint names it: "rises-again"
     what: str  # one sentence, with numbers of the peer's own where they help
+    always: bool = False  # a convention that all of the peer's run hangs on, so the default has it too
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Origin(NamedTuple):
     @property
     def quirks(self) -> tuple[Quirk, ...]:
         """What was reproduced of it."""
-        return PEERS[self.peer].quirks if self.strict else ()
+        return tuple(quirk for quirk in PEERS[self.peer].quirks if self.strict or quirk.always)
 
 
 def optional(check: Check) -> Check:
