@@ -17,6 +17,15 @@ from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import polynomial, restarts, stairs
 from lrcore.schedule import Schedule
 
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+]
+
 
 @peer(
     "initial_learning_rate * decay_rate**(t / decay_steps), with floor(t / decay_steps) if staircase",

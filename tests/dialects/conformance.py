@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lrcore.dialects._dialect import PEERS
+
 Trace = np.ndarray
 Arguments = dict[str, Any]
 
@@ -24,6 +26,20 @@ class Row:
     relative: float = field(default=1e-12)  # of the larger value, for a float64 peer whose recursion drifts
     ulps: int = 2  # of float32, for a float32 peer
     of_largest: bool = False  # ulps of the run's largest value: what a peer loses that subtracts, or computes a power
+    skip: Callable[[Arguments, int], Any] = (
+        lambda _arguments, _n: []
+    )  # steps at which the peer itself is wrong: say why
+
+
+def compare(row: Row, arguments: Arguments) -> None:
+    """Within the run as it is by default, and beyond it with strict=True where the row asks for that."""
+    build, n = PEERS[row.key].build, row.run(arguments) + 1
+    theirs = np.array(row.peer(arguments, n + row.past), np.float64)
+    compared = np.setdiff1d(np.arange(n), row.skip(arguments, n))
+    assert largest_difference(build(**arguments)(compared), theirs[compared], row) <= 1
+    assert np.ptp(build(**arguments).table(5, start=n - 1)) == 0 or not row.past, "holds past its end"
+    if row.past:
+        assert largest_difference(build(**arguments, strict=True).table(n + row.past), theirs, row) <= 1
 
 
 def largest_difference(ours: Trace, theirs: Trace, row: Row) -> float:
