@@ -55,7 +55,7 @@ def _largest_quotient() -> mpf:
 
 # The last two intervals are wider than what the kernels ask for: r is at most 1/2 until its low part is
 # added, and a quotient near √2 is rounded. None of the nodes is 0, where the functions are not defined.
-COSINE = Fit("sin²(π/2 √u) / u", "lr_prepare_cosine", half_sine_squared, lambda: (mpf(0), mpf(1) / 4), 7, True)
+COSINE = Fit("sin²(π/2 √u) / u", "LR_SIN2_REST", half_sine_squared, lambda: (mpf(0), mpf(1) / 4), 7, True)
 POWER = Fit("(2^r - 1) / r", "lr_exp2_minus_1", power_of_two, lambda: (mpf("-0.501"), mpf("0.5013")), 10)
 LOGARITHM = Fit(
     "2/ln 2 (1/3 + t/5 + t²/7 + ...)",
@@ -70,9 +70,10 @@ FITS = [COSINE, POWER, LOGARITHM]
 # By their names in the header. The lead of the cosine is (π/2)² itself, from which the fit's differs in its 17th digit.
 PAIRS: dict[str, Callable[[], mpf]] = {
     "LR_LOG2_E": lambda: 1 / mpmath.log(2),
+    "LR_LN_2": lambda: mpmath.log(2),
     "LR_TWO_LOG2_E": lambda: 2 / mpmath.log(2),
     "LR_ATANH_LEAD": lambda: exact_coefficients(LOGARITHM)[0],
-    "lead": lambda: (mpmath.pi / 2) ** 2,
+    "LR_SIN2_LEAD": lambda: (mpmath.pi / 2) ** 2,
 }
 
 
