@@ -16,6 +16,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "_engine": ("build_info",),
+    "adoption": (
+        "AdoptError",
+        "adopt",
+    ),
     "comparison": ("diff",),
     "compose": (
         "Clip",

@@ -1,4 +1,5 @@
 from lrcore._engine import build_info as build_info
+from lrcore.adoption import AdoptError as AdoptError, adopt as adopt
 from lrcore.comparison import diff as diff
 from lrcore.compose import (
     Clip as Clip,

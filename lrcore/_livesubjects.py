@@ -1,0 +1,209 @@
+"""The objects that `lrcore.adopt` takes, each as the same few questions: what it is, and what it does."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcore._livecopies import Trace, copied, detached, follow
+from lrcore._livetorch import Reader, UnreadableError, built, plain, position
+from lrcore.schedule import Schedule
+
+SAMPLES = 64  # updates at which an object is asked that takes milliseconds to answer
+PRECISION = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1.2e-7}  # of a learning rate that is a tensor
+
+
+class Subject(ABC):
+    """An object to be adopted."""
+
+    groups = 1
+    position = 0
+    tolerance = 1e-9  # of a value: far more than rounding loses over a run
+    floor = 1e-11  # of the largest value, as above
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def read(self, group: int, strict: bool, notes: list[str]) -> Schedule:
+        """The schedule of a group, or UnreadableError. What becomes a table is appended to notes."""
+
+    @abstractmethod
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        """The learning rates at some steps, in order, by a copy of the object."""
+
+    def compared(self, begin: int, end: int) -> NDArray[np.int64]:
+        """The steps that are compared."""
+        return np.arange(begin, end)
+
+
+def subject(obj: Any, n: int | None) -> Subject | None:
+    """What kind of object it is; None for one that is not known."""
+    if isinstance(obj, type):
+        raise UnreadableError("a class, of which an object is wanted")
+    names = {(kind.__module__.split(".")[0], kind.__name__) for kind in type(obj).__mro__}
+    has = {name for _, name in names}
+    if has & {"ReduceLROnPlateau", "PlateauLRScheduler"}:
+        raise UnreadableError("it follows a metric, so it is no function of the update number")
+    if names & {("torch", "LRScheduler"), ("torch", "_LRScheduler")}:
+        return TorchSubject(obj, n)
+    if ("timm", "Scheduler") in names:
+        return TimmSubject(obj)
+    if "LearningRateSchedule" in has:
+        return KerasSubject(obj)
+    return FunctionSubject(obj) if callable(obj) else None
+
+
+class TorchSubject(Subject):
+    """A scheduler of torch, or one derived from it."""
+
+    def __init__(self, scheduler: Any, n: int | None) -> None:
+        super().__init__(type(scheduler).__name__)
+        self.scheduler, self.n = scheduler, n
+        self.position = position(scheduler)
+        self.groups = len(scheduler.optimizer.param_groups)
+        self._twin = _copy(scheduler)  # its functions are asked, those of the one that is stepped are not
+        kinds = {str(getattr(group["lr"], "dtype", "")).removeprefix("torch.") for group in self._settings}
+        self._precision = max(PRECISION.get(kind, 0.0) for kind in kinds)
+        if self._precision:
+            self.notes.append(f"its learning rate is a {'/'.join(kinds)} tensor, and compared as such")
+
+    @property
+    def _settings(self) -> list[dict[str, Any]]:
+        groups: list[dict[str, Any]] = self._twin.optimizer.param_groups
+        return groups
+
+    def read(self, group: int, strict: bool, notes: list[str]) -> Schedule:
+        return Reader(group, self._settings[group], self.n, notes).read(self._twin, strict)
+
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        twin = _copy(self.scheduler)
+        if self._precision:
+            self.tolerance = min(self._precision * (16 + len(steps)), 0.01)
+        return follow(twin, len(steps), twin.step)
+
+
+def _copy(scheduler: Any) -> Any:
+    try:
+        return copied(scheduler)
+    except Exception as error:
+        raise UnreadableError(f"no copy of it can be made, {error!r}") from error
+
+
+class TimmSubject(Subject):
+    """A scheduler of timm, which is asked for the value of any update or epoch, and does not count them."""
+
+    def __init__(self, scheduler: Any) -> None:
+        super().__init__(type(scheduler).__name__)
+        self._twin = _copy(scheduler)
+        self._scales = [float(group.get("lr_scale", 1.0)) for group in self._twin.optimizer.param_groups]
+        self.groups = len(self._scales)
+        if scheduler.t_in_epochs:
+            self.notes.append("timm counts epochs here: a step of the schedule is an epoch")
+
+    def read(self, group: int, strict: bool, _notes: list[str]) -> Schedule:
+        build = _builder("timm", type(self._twin))
+        given = {name: plain(getattr(self._twin, name)) for name in _arguments(build) if hasattr(self._twin, name)}
+        made = _built(build, strict, float(self._twin.base_values[group]), **given)
+        return made if self._scales[group] == 1.0 else self._scales[group] * made
+
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        return _called(self._values, steps)
+
+    def _values(self, step: int) -> list[float]:
+        values = self._twin._add_noise(self._twin._get_lr(step), step)
+        return [float(value) * scale for value, scale in zip(values, self._scales, strict=True)]
+
+
+class KerasSubject(Subject):
+    """A LearningRateSchedule, which computes in float32 (its cosine to 1e-5) and takes milliseconds a call."""
+
+    tolerance, floor = 1e-5, 2e-5
+
+    def __init__(self, schedule: Any) -> None:
+        super().__init__(type(schedule).__name__)
+        self._schedule = schedule
+        try:
+            self._config = {key: _listed(item) for key, item in schedule.get_config().items() if key != "name"}
+        except NotImplementedError:
+            self._config = {}
+
+    def read(self, _group: int, strict: bool, _notes: list[str]) -> Schedule:
+        return _built(_builder("keras", type(self._schedule)), strict, **self._config)
+
+    def compared(self, begin: int, end: int) -> NDArray[np.int64]:
+        """Some, and all around those that the configuration names."""
+        if end - begin <= SAMPLES:
+            return np.arange(begin, end)
+        named = [
+            step
+            for item in self._config.values()
+            for one in (item if isinstance(item, list) else [item])
+            if isinstance(one, int) and not isinstance(one, bool)
+            for step in (one - 1, one, one + 1)
+        ]
+        steps = {*np.linspace(begin, end - 1, SAMPLES).astype(int).tolist(), *named}
+        return np.array(sorted(step for step in steps if begin <= step < end), np.int64)
+
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        return _called(self._schedule, steps)
+
+
+class FunctionSubject(Subject):
+    """A function of the update number, such as an optax schedule."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__("a function")
+        self._function = detached(function, {})
+
+    def read(self, _group: int, _strict: bool, _notes: list[str]) -> Schedule:
+        raise UnreadableError("a function has no closed form")
+
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        return _called(self._function, steps)
+
+
+def _called(function: Any, steps: NDArray[np.int64]) -> Trace:
+    rates: list[list[float]] = []
+    try:
+        for step in steps.tolist():
+            given = function(step)
+            rates.append(given if isinstance(given, list) else [float(given)])
+    except Exception as error:
+        return Trace(np.array(rates).reshape(len(rates), -1 if rates else 1), error)
+    return Trace(np.array(rates), None)
+
+
+def _builder(dialect: str, kind: type) -> Any:
+    try:
+        module = import_module(f"lrcore.dialects.{dialect}")
+    except ImportError:
+        module = None
+    build = getattr(module, kind.__name__, None)
+    if build is None or kind.__module__.split(".")[0] not in (dialect, f"tf_{dialect}", "tensorflow"):
+        raise UnreadableError(f"{kind.__name__} is no class of {dialect} itself")
+    return build
+
+
+def _arguments(build: Any) -> list[str]:
+    return [name for name in inspect.signature(build).parameters if name not in ("base_lr", "strict")]
+
+
+def _built(build: Any, strict: bool, *args: Any, **given: Any) -> Schedule:
+    try:
+        return built(build, strict, *args, **given)
+    except (TypeError, ValueError) as error:
+        raise UnreadableError(f"{build.__name__} cannot be read: {error}") from error
+
+
+def _listed(item: Any) -> Any:
+    """Configurations hold numbers, lists of them, and tensors."""
+    if isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) > 0:
+        return [plain(one) for one in item]
+    return plain(item)
