@@ -19,8 +19,7 @@ from lrcore._check import SMALLEST, choice, flag, not_negative, positive, value,
 from lrcore.compose import Cycle, Product, Sequence as InSequence
 from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial, Table
 from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import cosine, through
-from lrcore.functions import Map
+from lrcore.dialects._parts import cosine, through, wave
 from lrcore.recipes import triangular
 from lrcore.schedule import Schedule, is_schedule
 
@@ -296,33 +295,32 @@ def OneCycleLR(
 def _through_points(points: list[tuple[float, float]], total_steps: int, curve: str, strict: bool) -> Schedule:
     """Phases between (moment, value) points; the updates up to a moment belong to the phase that ends there."""
     parts: list[Any] = []
-    begin, moment, last = 0, 0.0, len(points) - 2
-    for at, ((since, first), (until, end)) in enumerate(pairwise(points)):
-        stop = math.floor(until) + 1 if at < last else total_steps + 1
+    begin, moment, value_then = 0, *points[0]
+    for at, ((since, first), (until, end)) in enumerate(pairwise(points), start=2):
+        stop = math.floor(until) + 1 if at < len(points) else total_steps + 1
         if not strict:
             stop = min(stop, total_steps)
-        if stop <= begin or (at < last and until <= since):
+        if stop <= begin or (at < len(points) and until <= since):
             continue
-        parts.append((_phase(first, end, since - begin, until - begin, curve, holds=not strict), stop - begin))
-        begin, moment = stop, until
-    schedule, steps = parts[-1]
-    if moment > total_steps - 1 and not strict:  # a phase that the end of the run cuts off
-        parts.append((Constant(schedule(steps - 1)), 1))
-    return InSequence([*parts[:-1], parts[-1][0]]) if len(parts) > 1 else schedule
+        parts.append((_phase(first, end, since - begin, until - begin, curve, goes_on=strict), stop - begin))
+        begin, moment, value_then = stop, until, end
+    phase, steps = parts[-1]
+    if not (strict or isinstance(phase, Constant) or phase.length == steps - 1):  # it does not hold from there
+        final = value_then if moment == total_steps - 1 else phase(steps - 1)
+        parts[-1:] = [(phase, steps - 1), (Constant(final), 1)]
+    lasting = [part for part in parts if part[1]]
+    return InSequence([*lasting[:-1], lasting[-1][0]]) if len(lasting) > 1 else lasting[0][0]
 
 
-def _phase(init_value: float, end_value: float, since: float, until: float, curve: str, *, holds: bool) -> Schedule:
+def _phase(init_value: float, end_value: float, since: float, until: float, curve: str, *, goes_on: bool) -> Schedule:
     """From one moment to another, as seen from an update on or after the first one."""
     if init_value == end_value or since == until:
         return Constant(end_value)
-    if since == 0.0 and until == int(until) and holds:
+    if since == 0.0 and until == int(until) and not goes_on:
         return (Cosine if curve == "cos" else Linear)(init_value, end_value, int(until))
     if curve == "linear":
-        line = through(since, init_value, until, end_value)
-        return line.clip(min(init_value, end_value), max(init_value, end_value)) if holds else line
-    share = through(since, 0.0, until, 1.0)
-    weight = Map(share.clip(0.0, 1.0) if holds else share, "cosine")
-    return (init_value - end_value) * weight + end_value
+        return through(since, init_value, until, end_value)
+    return wave(init_value, end_value, since, until)
 
 
 @peer(
