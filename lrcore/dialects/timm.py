@@ -1,0 +1,405 @@
+"""timm.scheduler, by its own names. A first argument `base_lr` stands for the learning rate of the group.
+
+A value is what `step(t)` or `step_update(t)` sets, so t counts epochs or updates, whichever the training loop passes;
+`optimizer`, `t_in_epochs` and `initialize` are left out. `PlateauLRScheduler` hangs on a metric and is not here. A
+`cycle_mul` below 1, with which timm comes to a logarithm of 0, is refused.
+
+Noise: timm draws a number again until it is within `noise_pct`, from torch's generator. Here it is a function of seed
+and update, so it has the same bounds and nearly the same distribution, but other numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence as Listed
+from fractions import Fraction
+from typing import Any
+
+from lrcore import _check
+from lrcore._check import choice, flag, not_negative, positive, value, whole
+from lrcore.compose import MAX_CYCLES, Sequence, check_period_mult
+from lrcore.curves import Constant, Cosine, Exponential, Linear, Polynomial, Table
+from lrcore.dialects._dialect import Quirk, many, optional, peer
+from lrcore.dialects._parts import through, until, wave
+from lrcore.dialects._timm_parts import Cycles, after_warmup, between, drops_every, is_whole, share, with_noise
+from lrcore.dialects.torch import MultiStepLR
+from lrcore.functions import Line, Map
+from lrcore.schedule import Schedule
+
+MISSES_RESTARTS = Quirk(
+    "misses-restarts",
+    "with cycle_mul the cycle comes from a rounded logarithm, so at some restarts the lowest value stands for an "
+    "update more (t_initial=1, cycle_mul=3, t=121)",
+)
+MISSES_DROPS = Quirk(
+    "misses-drops", "t // decay_t is rounded down for a decay_t like 2.6, so every drop at a whole t is an update late"
+)
+FIRST_IS_BASE = Quirk(
+    "first-is-base",
+    "update 0 has base_lr unless step(0) is called, which timm's training loop does not do, or there is a warm-up",
+)
+ONE_EARLY = Quirk(
+    "one-early", "a milestone m acts at t = m - 1, an update before torch's, as timm documents", always=True
+)
+
+_steps = whole(1)
+_steps_or_0 = whole(0)
+
+
+def _noise_range(where: str, given: Any) -> tuple[int, int | None] | None:
+    """Updates [begin, end); an end of None is that of no run."""
+    if given is None:
+        return None
+    if isinstance(given, (list, tuple)) and len(given) == 2:
+        return _first(f"{where}[0]", given[0]), _first(f"{where}[1]", given[1])
+    return _first(where, given), None
+
+
+def _first(where: str, given: Any) -> int:
+    return math.ceil(not_negative(where, given))
+
+
+def _cycle_limit(where: str, given: Any) -> int:
+    return int(whole(0, MAX_CYCLES, "a number of cycles")(where, given))
+
+
+_WARMUP: dict[str, Any] = {"base_lr": value, "warmup_t": _steps_or_0, "warmup_lr_init": value}
+_NOISE: dict[str, Any] = {
+    "noise_range_t": _noise_range,
+    "noise_pct": positive,
+    "noise_std": positive,
+    "noise_seed": whole(0, what="a seed"),
+}
+_CYCLES: dict[str, Any] = {
+    "t_initial": _steps,
+    "lr_min": not_negative,
+    "cycle_mul": check_period_mult,
+    "cycle_decay": not_negative,
+    "cycle_limit": _cycle_limit,
+    "warmup_prefix": flag,
+}
+
+
+@peer(
+    "lr_min + (base_lr * cycle_decay**i - lr_min) * (1 + cos(pi * (t_i / T_i)**k_decay)) / 2, in the cycle i of "
+    "T_i = t_initial * cycle_mul**i, t_i after its begin; t < warmup_t: a line from warmup_lr_init to base_lr",
+    "the cycles include the warm-up unless warmup_prefix, so the learning rate may jump at its end; lr_min after "
+    "cycle_limit cycles, and holds",
+    MISSES_RESTARTS,
+    **_CYCLES,
+    **_WARMUP,
+    **_NOISE,
+    k_decay=positive,
+)
+def CosineLRScheduler(
+    base_lr: float,
+    t_initial: int,
+    lr_min: float = 0.0,
+    cycle_mul: float = 1.0,
+    cycle_decay: float = 1.0,
+    cycle_limit: int = 1,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    warmup_prefix: bool = False,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    k_decay: float = 1.0,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """Cosine waves with restarts: lrcore's `sgdr`, which ends each restart on a whole update and decays the height.
+
+    Example:
+        >>> CosineLRScheduler(1.0, 4, warmup_t=2).table(6).round(3).tolist()
+        [0.0, 0.5, 0.5, 0.146, 0.0, 0.0]
+        >>> CosineLRScheduler(1.0, 4, warmup_t=2, warmup_prefix=True).table(6).round(3).tolist()
+        [0.0, 0.5, 1.0, 0.854, 0.5, 0.146]
+    """
+
+    def shape(peak: float, begin: float, end: float) -> Schedule:
+        if k_decay != 1.0:
+            return between(peak, lr_min, Map(Map(share(begin, end), "power", k_decay), "cosine"))
+        return Cosine(peak, lr_min, int(end)) if is_whole(begin, end) else wave(peak, lr_min, begin, end)
+
+    cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
+    made = cycles.of(shape, ends_at_min=True, strict=strict)
+    made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
+    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+
+
+@peer(
+    "lr_min + (base_lr * cycle_decay**i - lr_min) * (1 - (t_i / T_i)**k_decay)**power, in the cycle i of "
+    "T_i = t_initial * cycle_mul**i, t_i after its begin; t < warmup_t: a line from warmup_lr_init to base_lr",
+    "the cycles include the warm-up unless warmup_prefix, so the learning rate may jump at its end; lr_min after "
+    "cycle_limit cycles, and holds; power is 0.5 by default",
+    MISSES_RESTARTS,
+    **_CYCLES,
+    **_WARMUP,
+    **_NOISE,
+    power=positive,
+    k_decay=positive,
+)
+def PolyLRScheduler(
+    base_lr: float,
+    t_initial: int,
+    power: float = 0.5,
+    lr_min: float = 0.0,
+    cycle_mul: float = 1.0,
+    cycle_decay: float = 1.0,
+    cycle_limit: int = 1,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    warmup_prefix: bool = False,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    k_decay: float = 1.0,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A power of the rest of each cycle: lrcore's `Polynomial`, with restarts.
+
+    Example:
+        >>> PolyLRScheduler(1.0, 4, power=2.0, lr_min=0.5).table(6).tolist()
+        [1.0, 0.78125, 0.625, 0.53125, 0.5, 0.5]
+    """
+
+    def shape(peak: float, begin: float, end: float) -> Schedule:
+        if k_decay != 1.0:
+            return between(peak, lr_min, Map(-1.0 * Map(share(begin, end), "power", k_decay) + 1.0, "power", power))
+        if is_whole(begin, end):
+            return Polynomial(peak, lr_min, int(end), power)
+        return between(peak, lr_min, Map(through(begin, 1.0, end, 0.0), "power", power))
+
+    cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
+    made = cycles.of(shape, ends_at_min=True, strict=strict)
+    made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
+    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+
+
+@peer(
+    "lr_min + (base_lr * cycle_decay**i - lr_min) * (1 - tanh(lb * (1 - p) + ub * p)) / 2, p = t_i / T_i, in the cycle "
+    "i of T_i = t_initial * cycle_mul**i, t_i after its begin; t < warmup_t: a line from warmup_lr_init to base_lr",
+    "0.999999 * base_lr at t = 0 by default; a cycle ends above lr_min, which stands after cycle_limit cycles; without "
+    "warmup_prefix the warm-up goes to the decay's value at its end",
+    MISSES_RESTARTS,
+    FIRST_IS_BASE,
+    **_CYCLES,
+    **_WARMUP,
+    **_NOISE,
+    lb=value,
+    ub=value,
+)
+def TanhLRScheduler(
+    base_lr: float,
+    t_initial: int,
+    lb: float = -7.0,
+    ub: float = 3.0,
+    lr_min: float = 0.0,
+    cycle_mul: float = 1.0,
+    cycle_decay: float = 1.0,
+    cycle_limit: int = 1,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    warmup_prefix: bool = False,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A hyperbolic tangent, with restarts.
+
+    Example:
+        >>> TanhLRScheduler(1.0, 4).table(6).round(3).tolist()
+        [1.0, 1.0, 0.982, 0.269, 0.0, 0.0]
+    """
+    if not lb < ub:
+        _check.refuse("TanhLRScheduler.ub", f"a number above lb = {lb}", ub)
+
+    def shape(peak: float, begin: float, end: float) -> Schedule:
+        whole_cycle = is_whole(begin, end)
+        level = Linear(lb, ub, int(end)) if whole_cycle else through(begin, lb, end, ub)
+        return between(peak, lr_min, -0.5 * Map(level, "tanh") + 0.5)
+
+    cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
+    made = cycles.of(shape, ends_at_min=False, strict=strict)
+    target = base_lr if warmup_prefix else made(warmup_t)
+    made = after_warmup(made, warmup_t, warmup_lr_init, target, warmup_prefix)
+    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    return until(Constant(base_lr), 1, made) if strict and not warmup_t else made
+
+
+def _decay_t(where: str, given: Any) -> Fraction:
+    """An int or a decimal like 2.4, as it was written; what a product of it missed by rounding does not count."""
+    given = positive(where, given)
+    written = Fraction(repr(given))
+    near = written.limit_denominator(1000)
+    if near < 1 or abs(near - written) > written * Fraction(1, 10**12) or near.numerator > 10**12:
+        _check.refuse(where, "a number >= 1 of updates, whole or a fraction of thousandths at most", given)
+    return near
+
+
+@peer(
+    "base_lr * decay_rate**floor(t / decay_t); t < warmup_t: a line from warmup_lr_init to base_lr",
+    "drops at t = decay_t, which need not be whole; t counts from the end of the warm-up unless warmup_prefix is False",
+    MISSES_DROPS,
+    **_WARMUP,
+    **_NOISE,
+    decay_rate=positive,
+    warmup_prefix=flag,
+)
+def StepLRScheduler(
+    base_lr: float,
+    decay_t: float,
+    decay_rate: float = 1.0,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    warmup_prefix: bool = True,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A factor every `decay_t` updates: lrcore's `step_decay`, with a period like 2.4 too.
+
+    Example:
+        >>> StepLRScheduler(1.0, 2.5, 0.5).table(8).tolist()
+        [1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25]
+    """
+    exact = _decay_t("StepLRScheduler.decay_t", decay_t)
+    made = drops_every(base_lr, exact, decay_rate, late=strict and exact.numerator // decay_t < exact.denominator)
+    made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
+    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+
+
+def _milestones(where: str, given: Any) -> tuple[int, ...]:
+    places: tuple[int, ...] = many(_steps_or_0, "steps")(where, given)
+    return places if list(places) == sorted(places) else _check.refuse(where, "steps in order", given)
+
+
+@peer(
+    "base_lr * decay_rate**(number of decay_t <= t + 1); t < warmup_t: a line from warmup_lr_init to base_lr",
+    "drops at t = milestone - 1; t counts from the end of the warm-up unless warmup_prefix is False",
+    ONE_EARLY,
+    FIRST_IS_BASE,
+    **_WARMUP,
+    **_NOISE,
+    decay_t=_milestones,
+    decay_rate=positive,
+    warmup_prefix=flag,
+)
+def MultiStepLRScheduler(
+    base_lr: float,
+    decay_t: Listed[int],
+    decay_rate: float = 1.0,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    warmup_prefix: bool = True,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A factor at each milestone, an update before it: lrcore's `Piecewise` has boundaries smaller by 1.
+
+    Example:
+        >>> MultiStepLRScheduler(1.0, [2, 4], 0.5).table(5).tolist()
+        [1.0, 0.5, 0.5, 0.25, 0.25]
+    """
+    made = MultiStepLR(base_lr, [max(milestone - 1, 0) for milestone in decay_t], decay_rate)
+    made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
+    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    return until(Constant(base_lr), 1, made) if strict and not warmup_t else made
+
+
+STABLE = ("constant", "rsqrt", "power")
+DECAYS = ("linear", "1-sqrt", "cosine", "power", "exp")
+
+
+def _decay_fn(where: str, given: Any) -> Any:
+    return given if callable(given) else choice(*DECAYS)(where, given)
+
+
+def _ratio(where: str, given: Any) -> float:
+    return positive(where, given) if _check.value(where, given) < 1.0 else _check.refuse(where, "a number < 1", given)
+
+
+@peer(
+    "s = max(base_lr * stable(t - warmup_t), lr_min), then lr_min + (s - lr_min) * decay(p) in the last decay_t "
+    "updates; stable is 1, (1 + t / stable_timescale)**-0.5 or **-stable_power; decay is 1 - p, 1 - sqrt(p), "
+    "(1 + cos(pi * p)) / 2, 1 - p**decay_power or (decay_ratio**p - decay_ratio) / (1 - decay_ratio)",
+    "the warm-up, from warmup_lr_init, is before t_initial; lr_min at t = warmup_t + t_initial, and holds",
+    **_WARMUP,
+    **_NOISE,
+    t_initial=_steps,
+    decay_t=_steps,
+    lr_min=not_negative,
+    stable_fn=choice(*STABLE),
+    stable_timescale=optional(positive),
+    stable_power=positive,
+    decay_fn=_decay_fn,
+    decay_power=positive,
+    decay_ratio=_ratio,
+)
+def WSDLRScheduler(
+    base_lr: float,
+    t_initial: int,
+    decay_t: int,
+    lr_min: float = 0.0,
+    stable_fn: str = "constant",
+    stable_timescale: float | None = None,
+    stable_power: float = 0.5,
+    decay_fn: str | Callable[[float], float] = "1-sqrt",
+    decay_power: float = 0.5,
+    decay_ratio: float = 0.1,
+    warmup_t: int = 0,
+    warmup_lr_init: float = 0.0,
+    noise_range_t: Listed[float] | float | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+) -> Schedule:
+    """Warm-up, stable, decay: lrcore's `wsd`, with a stable phase that may fall, and more shapes of decay.
+
+    A `decay_fn` that is a function of the share of the decay is tabulated.
+
+    Example:
+        >>> WSDLRScheduler(1.0, 4, 2, decay_fn="linear", warmup_t=2).table(8).tolist()
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    if decay_t > t_initial:
+        _check.refuse("WSDLRScheduler.decay_t", f"at most t_initial = {t_initial}", decay_t)
+    stable: Schedule = Constant(max(base_lr, lr_min))
+    if stable_fn != "constant":
+        timescale = positive("WSDLRScheduler.stable_timescale (or warmup_t)", stable_timescale or warmup_t)
+        power = 0.5 if stable_fn == "rsqrt" else stable_power
+        stable = (base_lr * Map(Line(1.0, 2.0, timescale), "power", -power)).clip(min=lr_min)
+    factor = _factor(decay_fn, decay_t, decay_power, decay_ratio)
+    held = t_initial - decay_t
+    if stable_fn == "constant" and isinstance(factor, (Linear, Cosine)):
+        decay: Schedule = type(factor)(max(base_lr, lr_min), lr_min, decay_t)
+    else:
+        decay = (stable.shift(held) + -lr_min) * factor + lr_min
+    made = Sequence([(stable, held), decay]) if held else decay
+    made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix=True)
+    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+
+
+def _factor(decay_fn: str | Callable[[float], float], steps: int, power: float, ratio: float) -> Schedule:
+    """From 1 down to 0, and then 0."""
+    if not isinstance(decay_fn, str):
+        return Table([decay_fn(step / steps) for step in range(steps + 1)])
+    if decay_fn == "exp":
+        return 1.0 / (1.0 - ratio) * (Exponential(1.0, ratio, steps) + -ratio)
+    if decay_fn in ("linear", "cosine"):
+        return (Linear if decay_fn == "linear" else Cosine)(1.0, 0.0, steps)
+    return -1.0 * Map(Linear(0.0, 1.0, steps), "power", 0.5 if decay_fn == "1-sqrt" else power) + 1.0
