@@ -161,12 +161,24 @@ class FunctionSubject(Subject):
     def __init__(self, function: Any) -> None:
         super().__init__("a function")
         self._function = detached(function, {})
+        self._takes_arrays = getattr(function, "__module__", "").partition(".")[0] == "optax"
 
     def read(self, _group: int, _strict: bool, _notes: list[str]) -> Schedule:
         raise UnreadableError("a function has no closed form")
 
     def observe(self, steps: NDArray[np.int64]) -> Trace:
-        return _called(self._function, steps)
+        """One by one, or at once where a function of optax is (milliseconds a call), if a few calls agree."""
+        if not self._takes_arrays or len(steps) <= SAMPLES:
+            return _called(self._function, steps)
+        try:
+            rates = np.asarray(self._function(steps.astype(np.int32)), np.float64)
+        except Exception:  # one that branches on the step
+            return _called(self._function, steps)
+        some = np.linspace(0, len(steps) - 1, SAMPLES).astype(int)
+        agree = rates.shape == steps.shape and np.allclose(
+            rates[some], _called(self._function, steps[some]).rates[:, 0], rtol=1e-6, atol=0.0
+        )
+        return Trace(rates.reshape(-1, 1), None) if agree else _called(self._function, steps)
 
 
 def _called(function: Any, steps: NDArray[np.int64]) -> Trace:

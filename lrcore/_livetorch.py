@@ -202,8 +202,10 @@ def _of_transformers(function: Any, base: float, strict: bool) -> Schedule | Non
             continue
         wanted = inspect.signature(build).parameters
         given = {key: plain(item) for key, item in keywords.items() if key in wanted}
+        own = float(keywords.get("lr_init", base))  # of the polynomial decay: the optimizer's, not the group's
         try:
-            return built(build, strict, base, **given)
+            made = built(build, strict, own, **given)
+            return made if own == base else base / own * made
         except (TypeError, ValueError):
             continue
     return None
