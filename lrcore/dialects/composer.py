@@ -1,8 +1,8 @@
 """MosaicML Composer's schedulers, by their own names. `base_lr` stands for the learning rate of the optimizer.
 
-Times are Composer's: "10ba", "3ep", "0.3dur", "1e9tok", "1000sp"; an int counts batches. A schedule with one that is not
-in batches waits for its run: `bind(total_steps=..., steps_per_epoch=...)`. What is not whole is rounded half up here, and
-down by Composer. Several schedulers multiply: `lrcore.Product` of multipliers (base_lr 1). Composer's
+Times are Composer's: "10ba", "3ep", "0.3dur", "1e9tok", "1000sp"; an int counts batches. A schedule with a time that is
+not in batches waits for its run: `bind(total_steps=..., steps_per_epoch=...)`. What is not whole is rounded half up
+here, and down by Composer. Several schedulers multiply: `lrcore.Product` of multipliers (base_lr 1). Composer's
 `scale_schedule_ratio` is `.stretch`, which scales a warm-up too, as `scale_warmup=True` does.
 """
 

@@ -5,16 +5,17 @@ Theirs are functions of the number of updates done, as lrcore's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import islice
+from fractions import Fraction
 from typing import Any
 
 from lrcore import recipes
-from lrcore._check import flag, items, not_negative, number, positive, refuse, value, whole
-from lrcore.compose import MAX_CYCLES, Cycle, Sequence as InSequence, check_period_mult
+from lrcore._check import END_OF_STEPS, SMALLEST, flag, items, not_negative, number, positive, refuse, value, whole
+from lrcore.compose import Cycle, Sequence as InSequence, check_period_mult
 from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
 from lrcore.dialects._dialect import optional, peer
-from lrcore.dialects._parts import _cycles, restarts
+from lrcore.dialects._parts import restarts
 from lrcore.schedule import Schedule
 
 _updates = whole(1)
@@ -83,9 +84,12 @@ def _waves(peak: float, floor: float, period: int, period_mult: float, shrink: f
     waves = restarts(peak - floor, 0.0, period, period_mult, shrink, where="cosine.t_mult")
     if floor == 0.0:
         return waves
-    begins = [first for first, *_ in islice(_cycles(period, period_mult), MAX_CYCLES)]
-    heights = [value("cosine.min_lr", floor * shrink**at) for at in range(len(begins))]
-    return waves + Piecewise(begins[1:], heights)
+    begin = Fraction(period)
+    begins: list[int] = []
+    while begin < END_OF_STEPS and floor * shrink ** (len(begins) + 1) >= SMALLEST:
+        begins.append(math.ceil(begin))
+        begin = begin * Fraction(repr(period_mult)) + period
+    return waves + Piecewise(begins, [floor * shrink**at for at in range(len(begins) + 1)])
 
 
 @peer(

@@ -83,7 +83,9 @@ def OptimizerParamScheduler(
         return along(rise, *up)
     if lr_decay_style == "inverse-square-root":
         root = _inverse_sqrt(max_lr, max(lr_warmup_steps, 1), each).clip(min=min_lr, max=max_lr)
-        decay = until(root, math.floor(end) + 1, Constant(min_lr if strict else root(math.floor(end))))
+        last = math.floor(end)
+        held = root if last > warmup else along(rise, *up)
+        decay = until(root, last + 1, Constant(min_lr if strict else held(last)))
         return until(along(rise, *up), math.floor(warmup) + 1, decay) if lr_warmup_steps else decay
     if lr_decay_style != "WSD":
         return along([*rise, (end, min_lr)], *up, lr_decay_style)

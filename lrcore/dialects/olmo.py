@@ -121,7 +121,8 @@ def WSD(
         return _after_rise(
             warmup_min_lr, initial_lr, rise, InSequence([(initial_lr, stable), down]) if stable else down
         )
-    last_of_rise = Linear(warmup_min_lr, initial_lr, rise)  # it goes before the decay where both are due
+    # The rise goes before the decay where both are due.
+    last_of_rise = Linear(warmup_min_lr, initial_lr, rise) if rise else Constant(initial_lr)
     return InSequence([(last_of_rise, rise + 1), down.shift(1 - stable)])
 
 

@@ -1,0 +1,559 @@
+"""DeepSpeed, Megatron, OLMo-core, torchtitan and fairseq, beside their formulas in plain Python."""
+
+import math
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from twins import FAR, Twin, compare, held, or_0
+
+from lrcore.dialects import deepspeed, fairseq, megatron, olmo, torchtitan
+from lrcore.dialects._dialect import PEERS
+
+rates = st.floats(1e-4, 1.0)
+shares = or_0(1.0)
+spans = st.integers(1, 30)
+from_0 = st.integers(0, 20)
+log_or_linear = st.sampled_from(["log", "linear"])
+
+
+def some(**fields):
+    return st.fixed_dictionaries(fields)
+
+
+# ---- DeepSpeed: its batch n = -1 at construction, so update t has that of n = t - 1 ----
+
+
+def warmup(n, steps, kind):
+    return math.log(n + 1) / math.log(steps) if kind == "log" else n / steps
+
+
+def ds_warmup(n, base_lr, warmup_min_lr=0.0, warmup_max_lr=None, warmup_num_steps=1000, warmup_type="log"):
+    low, high, steps = warmup_min_lr, base_lr if warmup_max_lr is None else warmup_max_lr, max(2, warmup_num_steps)
+    if n < 0:
+        return low
+    return low + (high - low) * (warmup(n, steps, warmup_type) if n < steps else 1.0)
+
+
+def ds_decay(n, total_num_steps, warmup_min_lr=0.0, warmup_max_lr=0.001, warmup_num_steps=1000, warmup_type="log"):
+    low, high, steps = warmup_min_lr, warmup_max_lr, max(2, warmup_num_steps)
+    if n < 0:
+        return low
+    left = max(0.0, (total_num_steps - n) / max(1.0, total_num_steps - steps))
+    return low + (high - low) * (warmup(n, steps, warmup_type) if n < steps else left)
+
+
+def ds_cosine(ahead):
+    """The wave is `ahead` of the warm-up by an update, in DeepSpeed itself."""
+
+    def at(
+        n, base_lr, total_num_steps, warmup_min_ratio=0.0, warmup_num_steps=1000, cos_min_ratio=1e-4, warmup_type="log"
+    ):
+        steps = max(2, warmup_num_steps)
+        if n < 0:
+            return 0.0
+        if n < steps:
+            return base_lr * (warmup_min_ratio + (1 - warmup_min_ratio) * warmup(n, steps, warmup_type))
+        done = min(1.0, (n - steps + ahead) / max(1, total_num_steps - steps))
+        return base_lr * (cos_min_ratio + (1 - cos_min_ratio) * (1 + math.cos(math.pi * done)) / 2)
+
+    return at
+
+
+def late(formula):
+    return lambda t, **arguments: formula(t - 1, **arguments)
+
+
+def ds_one_cycle(
+    t,
+    cycle_min_lr,
+    cycle_max_lr,
+    decay_lr_rate=0.0,
+    cycle_first_step_size=2000,
+    cycle_second_step_size=None,
+    cycle_first_stair_count=0,
+    cycle_second_stair_count=None,
+    decay_step_size=0,
+):
+    up, down = cycle_first_step_size, cycle_second_step_size or cycle_first_step_size
+    stairs = (cycle_first_stair_count, cycle_second_stair_count)
+    stairs = stairs if stairs[1] is not None else (stairs[0], stairs[0])
+    if t > up + down:
+        return cycle_min_lr / (1 + decay_lr_rate * (t - up - down) / decay_step_size if decay_step_size else 1)
+    height, size, count = (t, up, stairs[0]) if t <= up else (up + down - t, down, stairs[1])
+    share = (height * count // size) / count if count else height / size
+    return cycle_min_lr + (cycle_max_lr - cycle_min_lr) * share
+
+
+def ds_range_test(
+    t,
+    lr_range_test_min_lr=1e-3,
+    lr_range_test_step_size=2000,
+    lr_range_test_step_rate=1.0,
+    lr_range_test_staircase=False,
+):
+    done = t // lr_range_test_step_size if lr_range_test_staircase else t / lr_range_test_step_size
+    return lr_range_test_min_lr * (1 + lr_range_test_step_rate * done)
+
+
+# ---- Megatron ----
+
+
+def mt_lr(
+    t,
+    init_lr,
+    max_lr,
+    min_lr,
+    lr_warmup_steps,
+    lr_decay_steps,
+    lr_decay_style,
+    wsd_decay_steps=None,
+    lr_wsd_decay_style=None,
+    samples_per_update=1,
+    holds=False,
+):
+    n = t * samples_per_update
+    if holds and lr_decay_style == "inverse-square-root":
+        n = min(n, lr_decay_steps // samples_per_update * samples_per_update)
+    if lr_warmup_steps and n <= lr_warmup_steps:
+        return init_lr + (max_lr - init_lr) * n / lr_warmup_steps
+    if lr_decay_style == "constant":
+        return max_lr
+    if n > lr_decay_steps:
+        return min_lr
+    if lr_decay_style == "inverse-square-root":
+        return max(min_lr, max_lr * max(lr_warmup_steps, 1) ** 0.5 / max(n, 1) ** 0.5)
+    share = (n - lr_warmup_steps) / (lr_decay_steps - lr_warmup_steps)
+    style = lr_decay_style
+    if style == "WSD":
+        share = max(0.0, (n - lr_decay_steps + wsd_decay_steps) / wsd_decay_steps)
+        style = lr_wsd_decay_style
+    left = {
+        "linear": 1 - share,
+        "cosine": (1 + math.cos(math.pi * share)) / 2,
+        "exponential": 2 * 0.5**share - 1,
+        "minus_sqrt": 1 - math.sqrt(share),
+    }[style]
+    return min_lr + left * (max_lr - min_lr)
+
+
+def mt_wd(t, start_wd, end_wd, wd_incr_steps, wd_incr_style="constant", samples_per_update=1):
+    share = min(1.0, t * samples_per_update / wd_incr_steps)
+    done = share if wd_incr_style == "linear" else (1 + math.cos(math.pi * (1 - share))) / 2
+    return start_wd + (end_wd - start_wd) * done
+
+
+@st.composite
+def megatron_arguments(draw):
+    low, first, high = sorted(draw(st.tuples(rates, rates, rates)))
+    end = draw(st.integers(2, 200))
+    style = draw(st.sampled_from(megatron.STYLES))
+    arguments = {"init_lr": first, "max_lr": high, "min_lr": low, "lr_warmup_steps": draw(st.integers(0, end - 1))}
+    arguments |= {"lr_decay_steps": end, "lr_decay_style": style, "samples_per_update": draw(st.integers(1, 12))}
+    if style == "WSD":
+        arguments |= {"wsd_decay_steps": draw(st.integers(1, end))}
+        arguments |= {"lr_wsd_decay_style": draw(st.sampled_from(megatron.WSD_STYLES))}
+    return arguments
+
+
+# ---- OLMo-core ----
+
+
+def rise(t, first, peak, steps):
+    return first + (peak - first) * min(t, steps) / steps if steps else peak
+
+
+def share_of(steps, share, run):
+    return round(run * share) if steps is None else steps
+
+
+def ol_constant(t, initial_lr, max_steps, warmup=None, warmup_fraction=None, warmup_min_lr=0.0):
+    return rise(t, warmup_min_lr, initial_lr, share_of(warmup, warmup_fraction, max_steps))
+
+
+def ol_wsd(
+    t,
+    initial_lr,
+    max_steps,
+    warmup=None,
+    decay=None,
+    warmup_fraction=None,
+    warmup_min_lr=0.0,
+    decay_min_lr=0.0,
+    least_left=-FAR,
+):
+    up, down = share_of(warmup, warmup_fraction, max_steps), share_of(decay, 0.1, max_steps)
+    if t <= up:
+        return rise(t, warmup_min_lr, initial_lr, up)
+    if down and t >= max_steps - down:
+        return decay_min_lr + (initial_lr - decay_min_lr) * max(min(max_steps - t, down), least_left) / down
+    return initial_lr
+
+
+def ol_after_warmup(curve):
+    """What the schedulers share that begin with `t < warmup` and end at a share of the peak."""
+
+    def at(t, initial_lr, max_steps, warmup=None, warmup_fraction=None, alpha_f=0.1, t_max=None, warmup_min_lr=0.0):
+        run = max_steps if t_max is None else t_max
+        up, floor = share_of(warmup, warmup_fraction, run), initial_lr * alpha_f
+        peak = floor + (initial_lr - floor) * curve(0.0)
+        if t < up:
+            return rise(t, warmup_min_lr, peak, up)
+        return floor if t >= run else floor + (initial_lr - floor) * curve((t - up) / (run - up))
+
+    return at
+
+
+def ol_sqrt(t, initial_lr, warmup, max_steps, alpha_f=0.1, warmup_min_lr=0.0):
+    assert max_steps
+    floor = initial_lr * alpha_f
+    root = math.sqrt(warmup / max(t, 1))
+    return rise(t, warmup_min_lr, initial_lr, warmup) if t < warmup else floor + (initial_lr - floor) * root
+
+
+ol_cosine = ol_after_warmup(lambda share: (1 + math.cos(math.pi * share)) / 2)
+
+
+def ol_cut(t, decay=None, decay_min_lr=0.0, **arguments):
+    run = arguments["max_steps"]
+    down = share_of(decay, 0.1, run)
+    if down and t >= run - down:
+        begin = ol_cosine(run - down, **arguments)
+        return decay_min_lr + (begin - decay_min_lr) * min(run - t, down) / down
+    return ol_cosine(t, **arguments)
+
+
+def ol_wsds(t, initial_lr, period_lengths, warmup, decay, warmup_min_lr=0.0, decay_min_lr=0.0):
+    if t < warmup:
+        return rise(t, warmup_min_lr, initial_lr, warmup)
+    begin = 0
+    for length in period_lengths:
+        if t <= begin + length:
+            left = begin + length - t
+            return initial_lr if left > decay else decay_min_lr + (initial_lr - decay_min_lr) * left / decay
+        begin += length
+    return decay_min_lr
+
+
+warmups = st.one_of(some(warmup=from_0), some(warmup_fraction=or_0(0.9)))
+
+
+def with_warmup(**fields):
+    return st.builds(lambda a, b: a | b, some(initial_lr=rates, warmup_min_lr=or_0(0.1), **fields), warmups)
+
+
+def run_end(max_steps, **_):
+    return max_steps
+
+
+# ---- torchtitan ----
+
+
+def titan(t, base_lr, training_steps, warmup_steps=200, decay_ratio=None, decay_type="linear", min_lr_factor=0.0):
+    up = min(warmup_steps, training_steps)
+    decay = (
+        training_steps - up if decay_ratio is None else min(round(training_steps * decay_ratio), training_steps - up)
+    )
+    if t < up:
+        return base_lr * (t + 1) / up
+    if t < training_steps + 1 - decay or not decay:
+        return base_lr
+    share = (t - (training_steps - decay)) / decay
+    left = {"linear": 1 - share, "sqrt": 1 - math.sqrt(share), "cosine": (1 + math.cos(math.pi * share)) / 2}[
+        decay_type
+    ]
+    return base_lr * (min_lr_factor + (1 - min_lr_factor) * left)
+
+
+# ---- fairseq ----
+
+
+def fs_rise(t, lr, updates, first):
+    return first + (lr - first) * t / updates
+
+
+def fs_cosine(
+    t,
+    lr,
+    warmup_updates=0,
+    warmup_init_lr=-1,
+    min_lr=0.0,
+    t_mult=1,
+    lr_period_updates=-1,
+    lr_shrink=0.1,
+    max_update=None,
+):
+    if t < warmup_updates:
+        return fs_rise(t, lr, warmup_updates, min_lr if warmup_init_lr < 0 else warmup_init_lr)
+    length = lr_period_updates if lr_period_updates > 0 else max_update - warmup_updates
+    into, cycle = t - warmup_updates, 0
+    while into >= length:
+        into, length, cycle = into - length, length * t_mult, cycle + 1
+    return lr_shrink**cycle * (min_lr + (lr - min_lr) * (1 + math.cos(math.pi * into / length)) / 2)
+
+
+def fs_fixed(t, lr, force_anneal=None, lr_shrink=0.1, warmup_updates=0, steps_per_epoch=1):
+    epoch = t // steps_per_epoch
+    rate = lr[min(epoch, len(lr) - 1)]
+    if force_anneal is not None and epoch >= force_anneal:
+        rate = lr[-1] * lr_shrink ** (epoch + 1 - force_anneal)
+    return rate * (t + 1) / warmup_updates if t < warmup_updates else rate
+
+
+def fs_inverse_sqrt(t, lr, warmup_updates=4000, warmup_init_lr=-1):
+    if t < warmup_updates:
+        return fs_rise(t, lr, warmup_updates, max(warmup_init_lr, 0.0))
+    return lr * math.sqrt(warmup_updates / t)
+
+
+def fs_polynomial(t, lr, warmup_updates=0, end_learning_rate=0.0, power=1.0, total_num_update=10**6):
+    if warmup_updates and t <= warmup_updates:
+        return lr * t / warmup_updates
+    if t >= total_num_update:
+        return end_learning_rate
+    left = 1 - (t - warmup_updates) / (total_num_update - warmup_updates)
+    return end_learning_rate + (lr - end_learning_rate) * left**power
+
+
+def fs_step(t, lr, warmup_updates=0, warmup_init_lr=-1, min_lr=0.0, lr_decay_period=25000, lr_decay=0.5):
+    if t < warmup_updates:
+        return fs_rise(t, lr, warmup_updates, min_lr if warmup_init_lr < 0 else warmup_init_lr)
+    return max(min_lr, lr * lr_decay ** ((t - warmup_updates) // lr_decay_period))
+
+
+def fs_tri_stage(t, lr, warmup_steps, hold_steps, decay_steps, init_lr_scale=0.01, final_lr_scale=0.01):
+    if t < warmup_steps:
+        return fs_rise(t, lr, warmup_steps, lr * init_lr_scale)
+    into = t - warmup_steps - hold_steps
+    return lr * math.exp(math.log(final_lr_scale) * min(max(into, 0) / decay_steps, 1.0))
+
+
+def fs_triangular(t, lr, max_lr, lr_period_updates=5000, lr_shrink=0.1, shrink_min=False):
+    half = lr_period_updates // 2
+    cycle, into = divmod(t, 2 * half)
+    high, low = max_lr * lr_shrink**cycle, lr * lr_shrink**cycle if shrink_min else lr
+    return low + (high - low) * (1 - abs(into / half - 1))
+
+
+log_warmup = {"warmup_num_steps": spans, "warmup_type": log_or_linear}
+TWINS = [
+    Twin(
+        "deepspeed.WarmupLR",
+        some(base_lr=rates, warmup_min_lr=rates, warmup_max_lr=st.one_of(st.none(), rates), **log_warmup),
+        ds_warmup,
+        late(ds_warmup),
+        ({"base_lr": 0.1, "warmup_num_steps": 1}, {"base_lr": 0.1}),
+    ),
+    Twin(
+        "deepspeed.WarmupDecayLR",
+        some(total_num_steps=st.integers(1, 60), warmup_min_lr=rates, warmup_max_lr=rates, **log_warmup),
+        ds_decay,
+        late(ds_decay),
+        ({"total_num_steps": 4, "warmup_num_steps": 4}, {"total_num_steps": 4, "warmup_num_steps": 3}),
+    ),
+    Twin(
+        "deepspeed.WarmupCosineLR",
+        some(
+            base_lr=rates,
+            total_num_steps=st.integers(1, 60),
+            warmup_min_ratio=shares,
+            cos_min_ratio=shares,
+            **log_warmup,
+        ),
+        ds_cosine(0),
+        late(ds_cosine(1)),
+        ({"base_lr": 0.1, "total_num_steps": 4, "warmup_num_steps": 4},),
+    ),
+    Twin(
+        "deepspeed.OneCycle",
+        some(
+            cycle_min_lr=rates,
+            cycle_max_lr=rates,
+            decay_lr_rate=shares,
+            cycle_first_step_size=spans,
+            cycle_second_step_size=st.one_of(st.none(), spans),
+            cycle_first_stair_count=st.integers(0, 9),
+            cycle_second_stair_count=st.one_of(st.none(), st.integers(0, 9)),
+            decay_step_size=st.integers(0, 9),
+        ),
+        ds_one_cycle,
+        corners=({"cycle_min_lr": 0.0, "cycle_max_lr": 1.0, "cycle_first_step_size": 1},),
+    ),
+    Twin(
+        "deepspeed.LRRangeTest",
+        some(
+            lr_range_test_min_lr=rates,
+            lr_range_test_step_size=spans,
+            lr_range_test_step_rate=or_0(9.0),
+            lr_range_test_staircase=st.booleans(),
+        ),
+        ds_range_test,
+        corners=({},),
+    ),
+    Twin(
+        "megatron.OptimizerParamScheduler",
+        megatron_arguments(),
+        lambda t, **arguments: mt_lr(t, holds=True, **arguments),
+        mt_lr,
+    ),
+    Twin(
+        "megatron.get_wd",
+        some(
+            start_wd=or_0(0.1),
+            end_wd=st.floats(0.1, 0.2),
+            wd_incr_steps=st.integers(1, 200),
+            wd_incr_style=st.sampled_from(["linear", "cosine"]),
+            samples_per_update=st.integers(1, 12),
+        ),
+        mt_wd,
+    ),
+    Twin("olmo.ConstantScheduler", some(initial_lr=rates), lambda _, initial_lr: initial_lr),
+    Twin("olmo.ConstantWithWarmup", with_warmup(max_steps=spans), ol_constant),
+    Twin(
+        "olmo.WSD",
+        with_warmup(max_steps=spans, decay=st.one_of(st.none(), from_0), decay_min_lr=or_0(0.1)),
+        lambda t, **arguments: ol_wsd(t, least_left=0, **arguments),
+        ol_wsd,
+    ),
+    Twin(
+        "olmo.LinearWithWarmup",
+        with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)),
+        ol_after_warmup(lambda share: 1 - share),
+    ),
+    Twin("olmo.InvSqrtWithWarmup", some(initial_lr=rates, max_steps=spans, warmup=spans, alpha_f=shares), ol_sqrt),
+    Twin(
+        "olmo.CosWithWarmup", with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)), ol_cosine
+    ),
+    Twin(
+        "olmo.HalfCosWithWarmup",
+        with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)),
+        ol_after_warmup(lambda share: (1 + math.cos(math.pi * (1 + share) / 2)) / 2),
+    ),
+    Twin(
+        "olmo.CosWithWarmupAndLinearDecay",
+        with_warmup(max_steps=st.integers(20, 30), alpha_f=shares, decay=st.integers(1, 20), decay_min_lr=or_0(0.1)),
+        held(ol_cut, run_end),
+        ol_cut,
+    ),
+    Twin(
+        "olmo.WSDS",
+        some(
+            initial_lr=rates,
+            period_lengths=st.lists(st.integers(10, 20), min_size=1, max_size=3),
+            warmup=st.integers(0, 5),
+            decay=st.integers(1, 5),
+            decay_min_lr=or_0(0.1),
+        ),
+        ol_wsds,
+        corners=({"initial_lr": 1.0, "period_lengths": [4, 2, 3], "warmup": 2, "decay": 2},),
+    ),
+    Twin(
+        "torchtitan.linear_warmup_stable_decay",
+        some(
+            base_lr=rates,
+            training_steps=spans,
+            warmup_steps=st.integers(0, 40),
+            decay_ratio=st.one_of(st.none(), shares),
+            decay_type=st.sampled_from(["linear", "sqrt", "cosine"]),
+            min_lr_factor=shares,
+        ),
+        held(titan, lambda training_steps, **_: training_steps),
+        titan,
+    ),
+    Twin(
+        "fairseq.cosine",
+        some(
+            lr=st.floats(0.2, 1.0),
+            warmup_updates=from_0,
+            warmup_init_lr=st.sampled_from([-1.0, 0.05]),
+            min_lr=or_0(0.1),
+            t_mult=st.sampled_from([1, 2, 3, 1.5]),
+            lr_period_updates=st.integers(1, 30).map(lambda half: 2 * half),
+            lr_shrink=st.floats(0.1, 1.0),
+        ),
+        fs_cosine,
+        corners=({"lr": 1.0, "warmup_updates": 4, "max_update": 20},),
+    ),
+    Twin(
+        "fairseq.fixed",
+        some(
+            lr=st.lists(rates, min_size=1, max_size=4),
+            force_anneal=st.one_of(st.none(), st.integers(0, 6)),
+            lr_shrink=st.floats(0.5, 1.0),
+            warmup_updates=from_0,
+            steps_per_epoch=st.integers(1, 9),
+        ),
+        fs_fixed,
+    ),
+    Twin(
+        "fairseq.inverse_sqrt",
+        some(lr=rates, warmup_updates=spans, warmup_init_lr=st.sampled_from([-1.0, 0.0, 0.05])),
+        fs_inverse_sqrt,
+        corners=({"lr": 1.0},),
+    ),
+    Twin(
+        "fairseq.polynomial_decay",
+        some(
+            lr=rates,
+            warmup_updates=from_0,
+            end_learning_rate=rates,
+            power=st.floats(0.5, 3.0),
+            total_num_update=st.integers(1, 60),
+        ),
+        fs_polynomial,
+        corners=({"lr": 1.0}, {"lr": 1.0, "warmup_updates": 4, "total_num_update": 4}),
+    ),
+    Twin(
+        "fairseq.step",
+        some(
+            lr=st.floats(0.2, 1.0),
+            warmup_updates=from_0,
+            warmup_init_lr=st.sampled_from([-1.0, 0.05]),
+            min_lr=or_0(0.1),
+            lr_decay_period=spans,
+            lr_decay=st.floats(0.3, 1.0),
+        ),
+        fs_step,
+        corners=({"lr": 1.0},),
+    ),
+    Twin(
+        "fairseq.tri_stage",
+        some(
+            lr=rates,
+            warmup_steps=from_0,
+            hold_steps=from_0,
+            decay_steps=spans,
+            init_lr_scale=shares,
+            final_lr_scale=st.floats(0.01, 1.0),
+        ),
+        fs_tri_stage,
+    ),
+    Twin(
+        "fairseq.triangular",
+        some(
+            lr=or_0(0.1),
+            max_lr=st.floats(0.2, 1.0),
+            lr_period_updates=st.integers(2, 40),
+            lr_shrink=st.floats(0.3, 1.0),
+            shrink_min=st.booleans(),
+        ),
+        fs_triangular,
+    ),
+]
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_twin(twin, data):
+    compare(twin, data.draw(twin.arguments))
+
+
+@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
+def test_corner(twin, arguments):
+    compare(twin, arguments)
+
+
+def test_every_schedule_has_a_twin():
+    modules = (deepspeed, megatron, olmo, torchtitan, fairseq)
+    rooms = {module.__name__.rpartition(".")[2] for module in modules}
+    assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS}

@@ -1,0 +1,50 @@
+"""Peers that are not installed are held by a twin: their formula, for one update at a time, in plain Python."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lrcore.dialects._dialect import PEERS
+
+FAR = 70
+
+
+@dataclass(frozen=True)
+class Twin:
+    """One peer schedule. `strict` is what the peer does at update t, with its quirks; `plain` what it does without."""
+
+    key: str
+    arguments: Any  # a hypothesis strategy
+    plain: Callable[..., float]
+    strict: Callable[..., float] | None = None
+    corners: tuple[dict[str, Any], ...] = ()
+
+
+def or_0(most):
+    """Numbers up to `most`, 0 among them."""
+    return st.one_of(st.just(0.0), st.floats(1e-6, most))
+
+
+def held(formula, end):
+    """A formula up to the update `end(**arguments)`, whose value holds."""
+    return lambda t, **arguments: formula(min(t, end(**arguments)), **arguments)
+
+
+def compare(twin, arguments):
+    peer = PEERS[twin.key]
+    assert bool(peer.quirks) == bool(twin.strict), "a quirk is shown by strict"
+    closely(peer.build(**arguments), twin.plain, arguments)
+    if twin.strict:
+        closely(peer.build(**arguments, strict=True), twin.strict, arguments)
+
+
+def closely(schedule, formula, arguments):
+    """Within the rounding of a formula of some ten operations."""
+    expected = np.array([formula(t, **arguments) for t in range(FAR)])
+    table = schedule.table(FAR)
+    worst = int(np.abs(table - expected).argmax())
+    scale = max(float(np.abs(expected).max()), 1e-300)
+    assert abs(table[worst] - expected[worst]) <= 1e-13 * scale, (worst, table[worst], expected[worst], schedule)
