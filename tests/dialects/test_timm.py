@@ -146,7 +146,7 @@ ROWS = [
     Row(
         "timm.TanhLRScheduler",
         stepped("TanhLRScheduler"),
-        st.fixed_dictionaries({**CYCLES, **WARMUP, "lb": st.floats(-8.0, 0.0), "ub": st.floats(0.01, 4.0)}),
+        st.fixed_dictionaries({**CYCLES, **WARMUP, "lb": st.floats(-8.0, -0.01), "ub": st.floats(0.01, 4.0)}),
         last_step,
         corners=CYCLE_CORNERS,
         skip=missed_restarts,
