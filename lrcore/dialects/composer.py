@@ -94,6 +94,10 @@ def MultiStepScheduler(base_lr: float, milestones: Sequence[Duration], gamma: fl
         >>> MultiStepScheduler(1.0, ["2ba", "0.75dur"], 0.5).bind(total_steps=4).table(4).tolist()
         [1.0, 1.0, 0.5, 0.25]
     """
+    return _steps(base_lr, milestones, gamma)
+
+
+def _steps(base_lr: float, milestones: Sequence[Duration], gamma: float) -> Schedule:
     if not milestones:
         return Constant(base_lr)
     return Piecewise(milestones, [base_lr * gamma**at for at in range(len(milestones) + 1)])
@@ -226,7 +230,7 @@ def MultiStepWithWarmupScheduler(
         >>> MultiStepWithWarmupScheduler(1.0, "2ba", ["3ba"], 0.5).table(5).tolist()
         [0.0, 0.5, 1.0, 0.5, 0.5]
     """
-    steps = MultiStepScheduler(base_lr, milestones, gamma)
+    steps = _steps(base_lr, milestones, gamma)
     return until(Linear(0.0, base_lr, t_warmup), t_warmup, steps) if t_warmup else steps
 
 

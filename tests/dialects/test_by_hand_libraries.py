@@ -1,0 +1,517 @@
+"""fastai, Composer, Paddle and MLX, beside their formulas in plain Python."""
+
+import math
+import re
+import warnings
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from twins import FAR, Twin, closely, compare, held, or_0
+
+from lrcore.dialects import composer, fastai, mlx, paddle
+from lrcore.dialects._dialect import PEERS
+from lrcore.schedule import RoundingWarning
+
+rates = st.floats(1e-4, 1.0)
+shares = or_0(1.0)
+spans = st.integers(1, 30)
+from_0 = st.integers(0, 20)
+gammas = st.floats(0.1, 1.0)
+
+
+def some(**fields):
+    return st.fixed_dictionaries(fields)
+
+
+def half_wave(share):
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+# ---- fastai: functions of the share that is done ----
+
+
+def fa_linear(share, start, end):
+    return start + share * (end - start)
+
+
+def fa_cosine(share, start, end):
+    return start + (1 + math.cos(math.pi * (1 - share))) * (end - start) / 2
+
+
+def fa_exponential(share, start, end):
+    return start * (end / start) ** share
+
+
+def fa_power(share, start, end, power):
+    return start + (end - start) * share**power
+
+
+def over_n(formula):
+    return lambda t, n, **arguments: formula(min(t / n, 1.0), **arguments)
+
+
+def fa_combined(share, pcts, formulas):
+    begin = 0.0
+    for pct, formula in zip(pcts, formulas, strict=True):
+        if share < begin + pct or formula is formulas[-1]:
+            return formula(min((share - begin) / pct, 1.0) if pct else 0.0)
+        begin += pct
+    raise AssertionError
+
+
+def fa_two_waves(t, pct, start, middle, end, n):
+    return fa_combined(
+        min(t / n, 1.0),
+        [pct, 1 - pct],
+        [lambda share: fa_cosine(share, start, middle), lambda share: fa_cosine(share, middle, end)],
+    )
+
+
+def fa_one_cycle(t, n_epoch, lr_max, div=25.0, div_final=1e5, pct_start=0.25, steps_per_epoch=1):
+    return fa_two_waves(t, pct_start, lr_max / div, lr_max, lr_max / div_final, n_epoch * steps_per_epoch)
+
+
+def fa_flat_cos(t, n_epoch, lr, div_final=1e5, pct_start=0.75, steps_per_epoch=1):
+    return fa_two_waves(t, pct_start, lr, lr, lr / div_final, n_epoch * steps_per_epoch)
+
+
+def fa_sgdr(t, n_cycles, cycle_len, lr_max, cycle_mult=2, steps_per_epoch=1):
+    length = cycle_len * steps_per_epoch
+    for _ in range(n_cycles):
+        if t < length:
+            return lr_max * half_wave(t / length)
+        t, length = t - length, length * cycle_mult
+    return 0.0
+
+
+# A phase that ends on an update, or well away from one: at a rounding from it theirs and ours may differ in the phase.
+clear = st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.6, 0.75])
+
+# ---- Composer, in batches ----
+
+
+def co_rise(warmup, after):
+    """`t < t_warmup`: from 0."""
+    return lambda t, base_lr, t_warmup, **more: (
+        base_lr * warmup(**more) * t / t_warmup if t < t_warmup else after(t, base_lr, t_warmup, **more)
+    )
+
+
+def co_share(t, t_warmup, t_max):
+    return min(1.0, (t - t_warmup) / (t_max - t_warmup)) if t_max > t_warmup else 0.0
+
+
+def co_linear(t, base_lr, t_warmup, alpha_i=1.0, alpha_f=0.0, t_max=0):
+    return base_lr * (alpha_i + (alpha_f - alpha_i) * co_share(t, t_warmup, t_max))
+
+
+def co_cosine(t, base_lr, t_warmup, alpha_f=0.0, t_max=0):
+    return base_lr * (alpha_f + (1 - alpha_f) * half_wave(co_share(t, t_warmup, t_max)))
+
+
+def co_power(t, base_lr, t_warmup, power=2.0, alpha_f=0.0, t_max=0):
+    return base_lr * (alpha_f + (1 - alpha_f) * (1 - co_share(t, t_warmup, t_max)) ** power)
+
+
+def at_once(formula):
+    return lambda t, base_lr, **arguments: formula(t, base_lr, 0, **arguments)
+
+
+def co_steps(t, base_lr, milestones, gamma=0.1):
+    return base_lr * gamma ** sum(milestone <= t for milestone in milestones)
+
+
+def co_restarts(t, base_lr, t_0, t_mult=1.0, alpha_f=0.0):
+    length = t_0
+    while t >= length:
+        t, length = t - length, int(length * t_mult)
+    return base_lr * (alpha_f + (1 - alpha_f) * half_wave(t / length))
+
+
+def plain_1(**_):
+    return 1.0
+
+
+milestones = st.lists(st.integers(1, 60), max_size=4, unique=True).map(sorted)
+with_warmup = {"base_lr": rates, "t_warmup": from_0, "t_max": st.integers(20, 60)}
+
+# ---- Paddle ----
+
+
+def pd_noam(t, d_model, warmup_steps, learning_rate=1.0):
+    return learning_rate * d_model**-0.5 * min(t**-0.5, t * warmup_steps**-1.5) if t else 0.0
+
+
+def pd_polynomial(t, learning_rate, decay_steps, end_lr=1e-4, power=1.0, cycle=False):
+    steps = decay_steps * max(1, math.ceil(t / decay_steps)) if cycle else decay_steps
+    return (learning_rate - end_lr) * ((steps - min(t, steps)) / steps) ** power + end_lr
+
+
+def pd_steps(t, learning_rate, milestones, gamma=0.1):
+    return co_steps(t, learning_rate, milestones, gamma)
+
+
+def pd_warmup(t, learning_rate, warmup_steps, start_lr, end_lr):
+    return start_lr + (end_lr - start_lr) * t / warmup_steps if t < warmup_steps else learning_rate
+
+
+def pd_one_cycle(
+    t,
+    max_learning_rate,
+    total_steps,
+    divide_factor=25.0,
+    end_learning_rate=1e-4,
+    phase_pct=0.3,
+    anneal_strategy="cos",
+    three_phase=False,
+):
+    first = max_learning_rate / divide_factor
+    points = [(0.0, first), (phase_pct * total_steps - 1, max_learning_rate)]
+    points += [(2 * phase_pct * total_steps - 2, first)] * three_phase + [(total_steps - 1.0, end_learning_rate)]
+    for (begin, start), (end, stop) in pairwise(points):
+        if t <= end or end == total_steps - 1:
+            share = (t - begin) / (end - begin)
+            done = share if anneal_strategy == "linear" else 1 - half_wave(share)
+            return start + (stop - start) * done
+    raise AssertionError
+
+
+def pd_cyclic(
+    t,
+    base_learning_rate,
+    max_learning_rate,
+    step_size_up,
+    step_size_down=None,
+    mode="triangular",
+    exp_gamma=1.0,
+):
+    down = step_size_down or step_size_up
+    cycle, into = divmod(t, step_size_up + down)
+    height = into / step_size_up if into <= step_size_up else (step_size_up + down - into) / down
+    scale = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": exp_gamma**t}[mode]
+    return base_learning_rate + (max_learning_rate - base_learning_rate) * height * scale
+
+
+def pd_restarts(t, learning_rate, T_0, T_mult=1, eta_min=0.0):  # noqa: N803 (Paddle's)
+    length = T_0
+    while t >= length:
+        t, length = t - length, length * T_mult
+    return eta_min + (learning_rate - eta_min) * half_wave(t / length)
+
+
+def pd_cosine(t, learning_rate, T_max, eta_min=0.0):  # noqa: N803 (Paddle's)
+    return eta_min + (learning_rate - eta_min) * half_wave(t / T_max)
+
+
+def pd_half_period(**arguments):
+    return arguments["T_max"]
+
+
+def pd_last(total_steps, **_):
+    return total_steps - 1
+
+
+sched = {"start": rates, "end": rates, "n": spans}
+TWINS = [
+    Twin("fastai.SchedLin", some(**sched), over_n(fa_linear)),
+    Twin("fastai.SchedCos", some(**sched), over_n(fa_cosine)),
+    Twin("fastai.SchedNo", some(start=rates, end=rates), lambda _, start, end: start + 0 * end),
+    Twin("fastai.SchedExp", some(**sched), over_n(fa_exponential)),
+    Twin("fastai.SchedPoly", some(**sched, power=st.floats(0.5, 3.0)), over_n(fa_power)),
+    Twin("fastai.combined_cos", some(pct=clear, start=rates, middle=rates, end=rates, n=spans), fa_two_waves),
+    Twin(
+        "fastai.fit_one_cycle",
+        some(n_epoch=spans, lr_max=rates, pct_start=clear, steps_per_epoch=st.integers(1, 3)),
+        fa_one_cycle,
+        corners=({"n_epoch": 1, "lr_max": 1.0},),
+    ),
+    Twin("fastai.fit_flat_cos", some(n_epoch=spans, lr=rates, pct_start=clear), fa_flat_cos),
+    Twin(
+        "fastai.fit_sgdr",
+        some(n_cycles=st.integers(1, 4), cycle_len=st.integers(1, 9), lr_max=rates, cycle_mult=st.integers(1, 3)),
+        fa_sgdr,
+    ),
+    Twin(
+        "composer.StepScheduler",
+        some(base_lr=rates, step_size=spans, gamma=gammas),
+        lambda t, base_lr, step_size, gamma=0.1: base_lr * gamma ** (t // step_size),
+    ),
+    Twin("composer.MultiStepScheduler", some(base_lr=rates, milestones=milestones, gamma=gammas), co_steps),
+    Twin(
+        "composer.ConstantScheduler",
+        some(base_lr=rates, alpha=rates, t_max=from_0),
+        lambda t, base_lr, alpha, t_max: base_lr * alpha if t < t_max else base_lr,
+    ),
+    Twin(
+        "composer.LinearScheduler", some(base_lr=rates, alpha_i=shares, alpha_f=shares, t_max=spans), at_once(co_linear)
+    ),
+    Twin(
+        "composer.ExponentialScheduler",
+        some(base_lr=rates, gamma=gammas, decay_period=spans),
+        lambda t, base_lr, gamma, decay_period: base_lr * gamma ** (t / decay_period),
+    ),
+    Twin("composer.CosineAnnealingScheduler", some(base_lr=rates, alpha_f=shares, t_max=spans), at_once(co_cosine)),
+    Twin(
+        "composer.CosineAnnealingWarmRestartsScheduler",
+        some(base_lr=rates, t_0=spans, t_mult=st.sampled_from([1, 1.05, 1.5, 2.0, 2.75, 3]), alpha_f=shares),
+        co_restarts,
+    ),
+    Twin(
+        "composer.PolynomialScheduler",
+        some(base_lr=rates, power=st.floats(0.5, 3.0), alpha_f=shares, t_max=spans),
+        at_once(co_power),
+    ),
+    Twin(
+        "composer.MultiStepWithWarmupScheduler",
+        some(base_lr=rates, t_warmup=from_0, milestones=milestones, gamma=gammas),
+        co_rise(plain_1, lambda t, base_lr, _, **more: co_steps(t, base_lr, **more)),
+    ),
+    Twin(
+        "composer.ConstantWithWarmupScheduler",
+        some(base_lr=rates, t_warmup=from_0, alpha=rates),
+        co_rise(lambda alpha: alpha, lambda _, base_lr, __, alpha: base_lr * alpha),
+    ),
+    Twin(
+        "composer.LinearWithWarmupScheduler",
+        some(**with_warmup, alpha_i=rates, alpha_f=shares),
+        co_rise(lambda alpha_i, **_: alpha_i, co_linear),
+    ),
+    Twin(
+        "composer.CosineAnnealingWithWarmupScheduler", some(**with_warmup, alpha_f=shares), co_rise(plain_1, co_cosine)
+    ),
+    Twin(
+        "composer.PolynomialWithWarmupScheduler",
+        some(**with_warmup, alpha_f=shares, power=st.floats(0.5, 3.0)),
+        co_rise(plain_1, co_power),
+    ),
+    Twin("paddle.NoamDecay", some(d_model=spans, warmup_steps=spans, learning_rate=rates), pd_noam),
+    Twin(
+        "paddle.PiecewiseDecay",
+        st.builds(
+            lambda boundaries, values: {"boundaries": boundaries, "values": values[: len(boundaries) + 1]},
+            milestones,
+            st.lists(rates, min_size=5, max_size=5),
+        ),
+        lambda t, boundaries, values: values[sum(boundary <= t for boundary in boundaries)],
+    ),
+    Twin(
+        "paddle.NaturalExpDecay",
+        some(learning_rate=rates, gamma=shares),
+        lambda t, learning_rate, gamma: learning_rate * math.exp(-gamma * t),
+    ),
+    Twin(
+        "paddle.InverseTimeDecay",
+        some(learning_rate=rates, gamma=shares),
+        lambda t, learning_rate, gamma: learning_rate / (1 + gamma * t),
+    ),
+    Twin(
+        "paddle.PolynomialDecay",
+        some(learning_rate=rates, decay_steps=spans, end_lr=shares, power=st.floats(0.5, 3.0), cycle=st.booleans()),
+        pd_polynomial,
+        corners=({"learning_rate": 1.0, "decay_steps": 1, "cycle": True},),
+    ),
+    Twin("paddle.LinearWarmup", some(learning_rate=rates, warmup_steps=spans, start_lr=rates, end_lr=rates), pd_warmup),
+    Twin(
+        "paddle.ExponentialDecay",
+        some(learning_rate=rates, gamma=gammas),
+        lambda t, learning_rate, gamma: learning_rate * gamma**t,
+    ),
+    Twin(
+        "paddle.MultiStepDecay",
+        some(learning_rate=rates, milestones=milestones, gamma=gammas),
+        pd_steps,
+    ),
+    Twin(
+        "paddle.StepDecay",
+        some(learning_rate=rates, step_size=spans, gamma=gammas),
+        lambda t, learning_rate, step_size, gamma: learning_rate * gamma ** (t // step_size),
+    ),
+    Twin(
+        "paddle.CosineAnnealingDecay",
+        some(learning_rate=rates, T_max=spans, eta_min=shares),
+        held(pd_cosine, pd_half_period),
+        pd_cosine,
+    ),
+    Twin(
+        "paddle.OneCycleLR",
+        some(
+            max_learning_rate=rates,
+            total_steps=st.integers(11, 40),
+            end_learning_rate=or_0(0.1),
+            phase_pct=st.sampled_from([0.1, 0.25, 0.3, 0.4]),
+            anneal_strategy=st.sampled_from(["cos", "linear"]),
+            three_phase=st.booleans(),
+        ),
+        held(pd_one_cycle, pd_last),
+        pd_one_cycle,
+    ),
+    Twin(
+        "paddle.CyclicLR",
+        some(
+            base_learning_rate=rates,
+            max_learning_rate=rates,
+            step_size_up=spans,
+            step_size_down=st.one_of(st.none(), spans),
+            mode=st.sampled_from(["triangular", "triangular2", "exp_range"]),
+            exp_gamma=st.floats(0.5, 1.0),
+        ),
+        pd_cyclic,
+    ),
+    Twin(
+        "paddle.LinearLR",
+        some(learning_rate=rates, total_steps=spans, start_factor=rates, end_factor=shares),
+        lambda t, learning_rate, total_steps, start_factor, end_factor: (
+            learning_rate * (start_factor + (end_factor - start_factor) * min(t / total_steps, 1.0))
+        ),
+    ),
+    Twin(
+        "paddle.CosineAnnealingWarmRestarts",
+        some(learning_rate=rates, T_0=spans, T_mult=st.integers(1, 4), eta_min=shares),
+        pd_restarts,
+        corners=({"learning_rate": 1.0, "T_0": 1, "T_mult": 3},),
+    ),
+    Twin(
+        "mlx.exponential_decay", some(init=rates, decay_rate=gammas), lambda t, init, decay_rate: init * decay_rate**t
+    ),
+    Twin(
+        "mlx.step_decay",
+        some(init=rates, decay_rate=gammas, step_size=spans),
+        lambda t, init, decay_rate, step_size: init * decay_rate ** (t // step_size),
+    ),
+    Twin(
+        "mlx.cosine_decay",
+        some(init=rates, decay_steps=spans, end=shares),
+        lambda t, init, decay_steps, end: end + (init - end) * half_wave(min(t / decay_steps, 1.0)),
+    ),
+    Twin(
+        "mlx.linear_schedule",
+        some(init=rates, end=shares, steps=spans),
+        lambda t, init, end, steps: init + (end - init) * min(t / steps, 1.0),
+    ),
+]
+JOINS = {"fastai.combine_scheds", "mlx.join_schedules"}  # they take schedules: below
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_twin(twin, data):
+    compare(twin, data.draw(twin.arguments))
+
+
+@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
+def test_corner(twin, arguments):
+    compare(twin, arguments)
+
+
+def test_every_schedule_has_a_twin():
+    rooms = {module.__name__.rpartition(".")[2] for module in (fastai, composer, paddle, mlx)}
+    assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS} | JOINS
+
+
+@given(first=rates, middle=rates, last=rates, power=st.floats(0.5, 3.0), n=spans, pcts=st.sampled_from(
+    [(0.25, 0.25, 0.25, 0.25), (0.5, 0.25, 0.125, 0.125), (0.0625, 0.0625, 0.375, 0.5)]
+))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_fastai_phases(first, middle, last, power, n, pcts):
+    """Each kind of scheduler, over phases that begin and end between updates."""
+    scheds = [
+        fastai.SchedLin(first, middle),
+        fastai.SchedExp(middle, last),
+        fastai.SchedPoly(last, first, power),
+        fastai.SchedCos(first, middle),
+    ]
+    formulas = [
+        lambda share: fa_linear(share, first, middle),
+        lambda share: fa_exponential(share, middle, last),
+        lambda share: fa_power(share, last, first, power),
+        lambda share: fa_cosine(share, first, middle),
+    ]
+    closely(fastai.combine_scheds(pcts, scheds, n), lambda t: fa_combined(min(t / n, 1.0), pcts, formulas), {})
+
+
+@given(first=spans, second=spans)
+@settings(max_examples=30, deadline=None)
+def test_mlx_joins_at_its_boundaries(first, second):
+    curves = [mlx.linear_schedule(0.0, 1.0, 7), mlx.exponential_decay(1.0, 0.75), mlx.cosine_decay(0.5, 9)]
+
+    def joined(t):
+        if t < first:
+            return min(t / 7, 1.0)
+        return 0.75 ** (t - first) if t < first + second else 0.5 * half_wave(min((t - first - second) / 9, 1.0))
+
+    closely(mlx.join_schedules(curves, [first, first + second]), joined, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mlx.join_schedules([0.1, 0.2], [2, 1]), "a boundary between each two of 2 schedules"),
+        (lambda: mlx.join_schedules([0.1, 0.2, 0.3], [2, 1]), "steps that increase"),
+        (lambda: fastai.combine_scheds([0.5, 0.4], [0.1, 0.2], 9), "shares that sum to 1"),
+        (
+            lambda: fastai.combine_scheds([1.0], [mlx.exponential_decay(1.0, 0.5)], 9),
+            "schedulers of lrcore.dialects.fa",
+        ),
+        (lambda: composer.LinearScheduler(0.1, t_max="3eps"), "a time such as \"10ba\", .*did you mean 'ep'"),
+        (lambda: composer.LinearScheduler(0.1, t_max="0.1ba"), "t_max: expected a whole number of updates"),
+        (lambda: composer.CosineAnnealingWarmRestartsScheduler(0.1, "1ep", 1.5), "batches, with a t_mult that is not"),
+        (lambda: paddle.OneCycleLR(0.1, 9, phase_pct=0.5, three_phase=True), "less than 0.5 with three phases"),
+        (lambda: paddle.StepDecay(0.1, 2.0), r"StepDecay.step_size: expected a whole number of updates"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+# ---- Times of Composer ----
+
+
+@pytest.mark.parametrize(
+    ("given_time", "ours"),
+    [
+        ("10ba", 10),
+        (10, 10),
+        ("3ep", "3ep"),
+        ("0.3dur", "30%"),
+        ("1dur", "100%"),
+        ("1e9tok", "1e9tok"),
+        ("8sp", "8samples"),
+    ],
+)
+def test_composer_time(given_time, ours):
+    assert composer.time("t", given_time) == ours
+
+
+@pytest.mark.parametrize("build", [
+    lambda warmup, run: composer.CosineAnnealingWithWarmupScheduler(1.0, warmup, run, 0.1),
+    lambda warmup, run: composer.LinearWithWarmupScheduler(1.0, warmup, 1.0, 0.1, run),
+    lambda warmup, run: composer.PolynomialWithWarmupScheduler(1.0, warmup, 2.0, run, 0.1),
+    lambda warmup, run: composer.MultiStepWithWarmupScheduler(1.0, warmup, ["7ba", run]),
+])  # fmt: skip
+@pytest.mark.parametrize(("warmup", "run"), [("0.25dur", "1dur"), ("1ep", "4ep"), ("1ep", "20ba"), ("5ba", "1dur")])
+def test_composer_times_are_bound(build, warmup, run):
+    """In epochs and shares the same as in batches, once it is bound; 20 batches in 4 epochs."""
+    bound = build(warmup, run).bind(total_steps=20, steps_per_epoch=5)
+    assert bound.table(30).tolist() == build("5ba", "20ba").table(30).tolist()
+
+
+def test_composer_rounds_down_and_lrcore_half_up():
+    with pytest.warns(RoundingWarning, match=re.escape("3.5")):
+        assert composer.LinearScheduler(1.0, t_max="0.35dur").bind(total_steps=10).length == 4
+
+
+def test_numbers_of_paddle_itself():
+    """Worked out for a run of 10 to 1: the line from 1 at t = 2 to 1e-4 at t = 9 is at 1 - 8 / 7 * 0.9999 at t = 10."""
+    schedule = paddle.OneCycleLR(1.0, 10, anneal_strategy="linear", strict=True)
+    assert schedule(10) == pytest.approx(1 - 8 / 7 * 0.9999, abs=1e-15)
+    assert round(schedule(9), 12) == 1e-4
+    assert paddle.OneCycleLR(1.0, 10, anneal_strategy="linear")(FAR) == 1e-4
+
+
+def test_no_warning_for_whole_updates():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        composer.CosineAnnealingScheduler(1.0, "0.5dur").bind(total_steps=10)
