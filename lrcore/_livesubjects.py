@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -55,6 +56,8 @@ def subject(obj: Any, n: int | None) -> Subject | None:
         return TorchSubject(obj, n)
     if ("timm", "Scheduler") in names:
         return TimmSubject(obj)
+    if ("megatron", "OptimizerParamScheduler") in names:
+        return MegatronSubject(obj)
     if "LearningRateSchedule" in has:
         return KerasSubject(obj)
     return FunctionSubject(obj) if callable(obj) else None
@@ -121,6 +124,37 @@ class TimmSubject(Subject):
         return [float(value) * scale for value, scale in zip(values, self._scales, strict=True)]
 
 
+class MegatronSubject(Subject):
+    """Megatron's OptimizerParamScheduler, which counts samples and gives each group its own bounds."""
+
+    def __init__(self, scheduler: Any) -> None:
+        super().__init__(type(scheduler).__name__)
+        self._twin = _copy(scheduler)
+        self._settings: list[dict[str, Any]] = self._twin.optimizer.param_groups
+        self.groups, self.position = len(self._settings), int(scheduler.num_steps)
+        self.notes.append("Megatron counts samples: a step of the schedule is a sample")
+
+    def read(self, group: int, strict: bool, _notes: list[str]) -> Schedule:
+        build = _builder("megatron", type(self._twin))
+        own = self._settings[group]
+        given = {
+            name: own.get(name, plain(getattr(self._twin, name)))
+            for name in _arguments(build)
+            if hasattr(self._twin, name)
+        }
+        return _built(build, strict, **given)
+
+    def compared(self, begin: int, end: int) -> NDArray[np.int64]:
+        return _some(begin, end, vars(self._twin).values())
+
+    def observe(self, steps: NDArray[np.int64]) -> Trace:
+        return _called(self._values, steps)
+
+    def _values(self, step: int) -> list[float]:
+        self._twin.num_steps = step
+        return [float(self._twin.get_lr(group)) for group in self._settings]
+
+
 class KerasSubject(Subject):
     """A LearningRateSchedule, which computes in float32 (its cosine to 1e-5) and takes milliseconds a call."""
 
@@ -138,18 +172,7 @@ class KerasSubject(Subject):
         return _built(_builder("keras", type(self._schedule)), strict, **self._config)
 
     def compared(self, begin: int, end: int) -> NDArray[np.int64]:
-        """Some, and all around those that the configuration names."""
-        if end - begin <= SAMPLES:
-            return np.arange(begin, end)
-        named = [
-            step
-            for item in self._config.values()
-            for one in (item if isinstance(item, list) else [item])
-            if isinstance(one, int) and not isinstance(one, bool)
-            for step in (one - 1, one, one + 1)
-        ]
-        steps = {*np.linspace(begin, end - 1, SAMPLES).astype(int).tolist(), *named}
-        return np.array(sorted(step for step in steps if begin <= step < end), np.int64)
+        return _some(begin, end, self._config.values())
 
     def observe(self, steps: NDArray[np.int64]) -> Trace:
         return _called(self._schedule, steps)
@@ -179,6 +202,17 @@ class FunctionSubject(Subject):
             rates[some], _called(self._function, steps[some]).rates[:, 0], rtol=1e-6, atol=0.0
         )
         return Trace(rates.reshape(-1, 1), None) if agree else _called(self._function, steps)
+
+
+def _some(begin: int, end: int, marks: Iterable[Any]) -> NDArray[np.int64]:
+    """All steps, or some and those around each mark that is a number of updates."""
+    if end - begin <= SAMPLES:
+        return np.arange(begin, end)
+    steps = set(np.linspace(begin, end - 1, SAMPLES).astype(int).tolist())
+    for one in (one for mark in marks for one in (mark if isinstance(mark, list) else [mark])):
+        if isinstance(one, int) and not isinstance(one, bool):
+            steps |= {one - 1, one, one + 1}
+    return np.array(sorted(step for step in steps if begin <= step < end), np.int64)
 
 
 def _called(function: Any, steps: NDArray[np.int64]) -> Trace:

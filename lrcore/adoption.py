@@ -23,8 +23,8 @@ from lrcore.schedule import Schedule
 ENDLESS = 1000  # updates that are compared of a schedule without an end, if n does not say otherwise
 MOST = 100_000  # that are compared unless n says otherwise: about a second of torch's time
 SUPPORTED = (
-    "a torch.optim.lr_scheduler object, a transformers or timm scheduler, a Keras LearningRateSchedule, an optax "
-    "schedule or another function of the update number"
+    "a torch.optim.lr_scheduler object, a transformers, timm or Megatron scheduler, a Keras LearningRateSchedule, an "
+    "optax schedule or another function of the update number"
 )
 
 _updates = _check.whole(1, 10**9, "a number of updates")
@@ -67,8 +67,8 @@ def adopt(obj: object, n: int | None = None) -> Adopted:
     becomes a `Table`, as does everything without a closed form (a lambda, a closure). `notes` says so.
 
     Args:
-        obj: a torch scheduler with all in it (SequentialLR, ChainedScheduler), one of transformers, timm or Keras, an
-            optax schedule or any function of the update number. It is not changed, nor is its optimizer.
+        obj: a torch scheduler with all in it (SequentialLR, ChainedScheduler), one of transformers, timm, Megatron or
+            Keras, an optax schedule or any function of the update number. It is not changed, nor is its optimizer.
         n: updates of the run, from its beginning; needed for what has no closed form. By default what is read says how
             long it is, or 1000 updates are compared.
 

@@ -1,0 +1,609 @@
+"""lrcore.adopt: live objects become schedules that do what the objects go on to do, and stay as they are."""
+
+import functools
+import math
+import threading
+import warnings
+
+import numpy as np
+import optax
+import pytest
+import timm_loader
+import torch
+
+import lrcore as lr
+from lrcore.dialects import keras as in_keras, megatron as in_megatron, timm as in_timm, torch as in_torch
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import keras
+    from transformers.optimization import get_scheduler
+
+    timm = timm_loader.load()
+
+S = torch.optim.lr_scheduler
+SWALR = torch.optim.swa_utils.SWALR
+
+
+class Parameter(torch.nn.Parameter):
+    """Of a model so large that there is no room for another."""
+
+    def __deepcopy__(self, memo):
+        raise MemoryError
+
+
+def optimizer(*rates, kind=torch.optim.SGD):
+    groups = [{"params": [Parameter(torch.zeros(2))], "lr": rate} for rate in rates or (0.1,)]
+    return kind(groups, lr=rates[0] if rates else 0.1, **({"momentum": 0.9} if kind is torch.optim.SGD else {}))
+
+
+def step(scheduler, times=1):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(times):
+            scheduler.optimizer.step()
+            scheduler.step()
+    return scheduler
+
+
+def snapshot(scheduler):
+    """All that is said of a scheduler and its optimizer, and which objects it is made of."""
+    groups = scheduler.optimizer.param_groups
+    return (
+        repr(scheduler.__dict__),
+        [repr(child.__dict__) for child in getattr(scheduler, "_schedulers", ())],
+        repr([{key: item for key, item in group.items() if key != "params"} for group in groups]),
+        [(id(group), id(group["params"][0]), id(group["lr"])) for group in groups],
+        repr(scheduler.optimizer.state_dict()),
+        vars(scheduler.optimizer).keys(),
+    )
+
+
+def goes_on(scheduler, n):
+    """The learning rates that the object itself gives next."""
+    rates = []
+    for _ in range(n):
+        rates.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
+        step(scheduler)
+    return np.array(rates)
+
+
+def in_order(optimizer):
+    return S.SequentialLR(
+        optimizer,
+        [S.LinearLR(optimizer, 0.1, total_iters=4), S.StepLR(optimizer, 3), S.CosineAnnealingLR(optimizer, 60)],
+        [4, 9],
+    )
+
+
+def side_by_side(optimizer):
+    held = S.ConstantLR(optimizer, 0.1, 5)
+    return S.ChainedScheduler([held, S.ExponentialLR(optimizer, 0.9), S.StepLR(optimizer, 7)])
+
+
+def averaged_at_last(optimizer):
+    return S.SequentialLR(optimizer, [S.ExponentialLR(optimizer, 0.9), SWALR(optimizer, 0.01, 6)], [8])
+
+
+def multiplied_at_last(optimizer):
+    halving = S.MultiplicativeLR(optimizer, lr.Constant(0.5))
+    return S.SequentialLR(optimizer, [S.LinearLR(optimizer, 0.5, total_iters=8), halving], [8])
+
+
+def one_cycle(optimizer, **arguments):
+    return S.OneCycleLR(optimizer, [0.5, 1.0], 61, **arguments)
+
+
+# What is read of each class, for the group of learning rate b.
+TORCH = {
+    "StepLR": (lambda o: S.StepLR(o, 5), lambda b: in_torch.StepLR(b, 5)),
+    "MultiStepLR": (lambda o: S.MultiStepLR(o, [9, 3, 3]), lambda b: in_torch.MultiStepLR(b, [3, 3, 9])),
+    "ConstantLR": (lambda o: S.ConstantLR(o, 0.5, 9), lambda b: in_torch.ConstantLR(b, 0.5, 9)),
+    "LinearLR": (lambda o: S.LinearLR(o, 0.25, 0.5, 9), lambda b: in_torch.LinearLR(b, 0.25, 0.5, 9)),
+    "ExponentialLR": (lambda o: S.ExponentialLR(o, 0.9), lambda b: in_torch.ExponentialLR(b, 0.9)),
+    "PolynomialLR": (lambda o: S.PolynomialLR(o, 9, 2.0), lambda b: in_torch.PolynomialLR(b, 9, 2.0)),
+    "CosineAnnealingLR": (
+        lambda o: S.CosineAnnealingLR(o, 60.0, 0.01),
+        lambda b: in_torch.CosineAnnealingLR(b, 60, 0.01),
+    ),
+    "CosineAnnealingWarmRestarts": (
+        lambda o: S.CosineAnnealingWarmRestarts(o, 3, 2, 0.01),
+        lambda b: in_torch.CosineAnnealingWarmRestarts(b, 3, 2, 0.01),
+    ),
+    "CyclicLR": (
+        lambda o: S.CyclicLR(o, [0.1, 0.2], [0.5, 1.0], 3, 5, "exp_range", 0.99),
+        lambda b: in_torch.CyclicLR(b, 5 * b, 3, 5, "exp_range", 0.99),
+    ),
+    "OneCycleLR": (one_cycle, lambda b: in_torch.OneCycleLR(5 * b, 61)),
+    "OneCycleLR, linear": (
+        functools.partial(one_cycle, anneal_strategy="linear", three_phase=True, pct_start=0.23, div_factor=7.0),
+        lambda b: in_torch.OneCycleLR(
+            5 * b, 61, pct_start=0.23, anneal_strategy="linear", div_factor=7.0, three_phase=True
+        ),
+    ),
+    "SWALR": (lambda o: SWALR(o, [0.05, 0.1], 9, "linear"), lambda b: in_torch.SWALR(b, b / 2, 9, "linear")),
+    "LambdaLR": (
+        lambda o: S.LambdaLR(o, lr.Linear(0.0, 1.0, 9)),
+        lambda b: in_torch.LambdaLR(b, lr.Linear(0.0, 1.0, 9)),
+    ),
+    "SequentialLR": (
+        in_order,
+        lambda b: in_torch.SequentialLR(
+            [in_torch.LinearLR(b, 0.1, total_iters=4), in_torch.StepLR(b, 3), in_torch.CosineAnnealingLR(b, 60)], [4, 9]
+        ),
+    ),
+    "ChainedScheduler": (
+        side_by_side,
+        lambda b: in_torch.ChainedScheduler(
+            b, [in_torch.ConstantLR(b, 0.1, 5), in_torch.ExponentialLR(b, 0.9), in_torch.StepLR(b, 7)]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("done", [0, 1, 7, 50])
+@pytest.mark.parametrize("name", TORCH)
+def test_every_class_of_torch(name, done):
+    make, expected = TORCH[name]
+    scheduler = step(make(optimizer(0.1, 0.2)), done)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 61)
+    assert snapshot(scheduler) == before
+    assert adopted.schedules == (expected(0.1), expected(0.2))
+    assert (adopted.position, adopted.verified, adopted.notes) == (done, range(done, 61), ())
+    ours = np.column_stack([schedule.table(61 - done, start=done) for schedule in adopted.schedules])
+    assert ours == pytest.approx(goes_on(scheduler, 61 - done), rel=1e-11, abs=1e-15)
+
+
+@pytest.mark.parametrize("done", [0, 5, 12])
+@pytest.mark.parametrize("make", [averaged_at_last, multiplied_at_last])
+def test_what_goes_on_from_the_rate_of_the_moment(make, done):
+    scheduler = step(make(optimizer(0.1, 0.2)), done)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 30)
+    assert snapshot(scheduler) == before
+    assert not adopted.notes
+    ours = np.column_stack([schedule.table(30 - done, start=done) for schedule in adopted.schedules])
+    assert ours == pytest.approx(goes_on(scheduler, 30 - done), rel=1e-12)
+
+
+def test_without_n_the_run_is_what_was_read():
+    assert lr.adopt(S.LinearLR(optimizer(), total_iters=9)).verified == range(10)
+    assert lr.adopt(S.ExponentialLR(optimizer(), 0.9)).verified == range(1000)
+    assert lr.adopt(step(S.LinearLR(optimizer(), total_iters=9), 20)).verified == range(20, 21)
+
+
+def test_a_long_run_is_compared_in_part(monkeypatch):
+    monkeypatch.setattr("lrcore.adoption.MOST", 100)
+    adopted = lr.adopt(S.CosineAnnealingLR(optimizer(), 1000))
+    assert adopted.verified == range(100)
+    assert adopted.notes == ("compared over 100 updates of 1001: n=1001 compares all",)
+    assert lr.adopt(S.CosineAnnealingLR(optimizer(), 1000), 500).verified == range(500)
+
+
+def test_one_schedule_for_all_groups():
+    assert lr.adopt(S.StepLR(optimizer(0.1, 0.1), 5)).schedule == in_torch.StepLR(0.1, 5)
+    with pytest.raises(lr.AdoptError, match=r"Adopted\.schedule: expected one for all groups, got 2: see schedules"):
+        _ = lr.adopt(S.StepLR(optimizer(0.1, 0.2), 5)).schedule
+
+
+def test_other_optimizers():
+    for kind in (torch.optim.AdamW, torch.optim.Adagrad, torch.optim.RMSprop):
+        scheduler = step(S.StepLR(optimizer(0.1, 0.2, kind=kind), 5), 3)
+        assert lr.adopt(scheduler).schedules == (in_torch.StepLR(0.1, 5), in_torch.StepLR(0.2, 5))
+
+
+# ---- Quirks, and what has no closed form ----
+
+
+def test_past_its_end_the_quirk_is_adopted_too():
+    adopted = lr.adopt(step(S.CosineAnnealingLR(optimizer(), 10), 15))
+    assert adopted.schedule == in_torch.CosineAnnealingLR(0.1, 10, strict=True)
+    assert adopted.schedule.origin.strict
+    assert [note.partition(":")[0] for note in adopted.notes] == ["strict"]
+    assert lr.adopt(S.CosineAnnealingLR(optimizer(), 10)).schedule == lr.Cosine(0.1, 0.0, 10)
+    assert lr.adopt(S.LinearLR(optimizer(), 0.25, total_iters=0), 5).schedule == lr.Constant(0.025)
+
+
+def test_a_quirk_within_a_sequence():
+    o = optimizer()
+    scheduler = S.SequentialLR(o, [S.LinearLR(o, 0.5, total_iters=4), S.CosineAnnealingLR(o, 10)], [4])
+    adopted = lr.adopt(scheduler, 30)
+    assert adopted.notes == (f"strict: {in_torch.RISES_AGAIN.what}",)
+    assert adopted.schedule.table(30) == pytest.approx(goes_on(scheduler, 30)[:, 0], rel=1e-11, abs=1e-15)
+
+
+@pytest.mark.parametrize("done", [0, 7])
+def test_a_lambda_becomes_a_table(done):
+    scheduler = step(S.LambdaLR(optimizer(0.1, 0.2), [lambda t: 0.9**t, lambda t: 1 / (1 + t)]), done)
+    adopted = lr.adopt(scheduler, 20)
+    assert adopted.notes == (
+        "group 0: the function of LambdaLR became a Table over 20 updates",
+        "group 1: the function of LambdaLR became a Table over 20 updates",
+    )
+    assert adopted.schedules[0] == 0.1 * lr.Table([0.9**t for t in range(20)])
+    assert adopted.schedules[1] == 0.2 * lr.Table([1 / (1 + t) for t in range(20)])
+
+
+def test_a_lambda_within_a_sequence_is_as_long_as_its_part():
+    o = optimizer()
+    scheduler = S.SequentialLR(o, [S.LambdaLR(o, lambda t: (t + 1) / 5), S.CosineAnnealingLR(o, 10)], [5])
+    adopted = lr.adopt(scheduler)
+    assert adopted.notes == ("the function of LambdaLR became a Table over 5 updates",)
+    assert adopted.verified == range(16)
+    assert adopted.schedule.table(6).tolist() == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+
+
+def test_multiplied_factors_become_a_table():
+    adopted = lr.adopt(S.MultiplicativeLR(optimizer(), lambda t: 0.5 if t % 2 else 1.0), 6)
+    assert adopted.schedule.table(6).tolist() == [0.1, 0.05, 0.05, 0.025, 0.025, 0.0125]
+    assert adopted.notes == ("the function of MultiplicativeLR became a Table over 6 updates",)
+
+
+class Halving(S.LRScheduler):
+    def get_lr(self):
+        return [base * 0.5**self.last_epoch for base in self.base_lrs]
+
+
+class Slower(S.StepLR):
+    """A name of its own, and a rule of its own."""
+
+    def get_lr(self):
+        return [base / (1 + self.last_epoch) for base in self.base_lrs]
+
+
+RULES = [(Halving, lambda t: 0.5**t), (lambda o: Slower(o, 5), lambda t: 1 / (1 + t))]
+
+
+@pytest.mark.parametrize(("make", "rule"), RULES)
+def test_a_class_of_the_user_is_stepped(make, rule):
+    scheduler = step(make(optimizer()), 2)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 6)
+    assert snapshot(scheduler) == before
+    name = type(scheduler).__name__
+    assert adopted.notes == (
+        f"{name} is no class of torch itself: a Table over 6 updates, of which those before update 2 are not known "
+        "and have its value",
+    )
+    assert adopted.schedule.table(6) == pytest.approx([0.1 * rule(max(t, 2)) for t in range(6)])
+
+
+def test_what_torch_gets_wrong_is_adopted_as_it_is():
+    """Nested sequences: torch's own values are not those of the parts."""
+
+    def nested():
+        o = optimizer()
+        inner = S.SequentialLR(o, [S.LinearLR(o, 0.1, total_iters=2), S.ExponentialLR(o, 0.9)], [2])
+        return S.SequentialLR(o, [inner, S.ConstantLR(o, 0.5, 4)], [4])
+
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        scheduler = nested()
+    adopted = lr.adopt(scheduler)
+    assert adopted.schedule.table(9) == pytest.approx(goes_on(scheduler, 9)[:, 0])
+    assert isinstance(adopted.schedule, lr.Table)
+    assert "SequentialLR differs from what was read of it, first at update 1" in adopted.notes[0]
+
+
+def test_a_chain_that_is_no_product_becomes_a_table():
+    o = optimizer()
+    scheduler = S.ChainedScheduler([S.CosineAnnealingLR(o, 10, 0.01), S.ExponentialLR(o, 0.9)])
+    adopted = lr.adopt(scheduler, 9)
+    assert "expected a schedule that only multiplies base_lr" in adopted.notes[0]
+    assert adopted.schedule.table(9) == pytest.approx(goes_on(scheduler, 9)[:, 0])
+
+
+def test_a_learning_rate_that_was_changed_by_hand():
+    scheduler = step(S.ExponentialLR(optimizer(), 0.5), 2)
+    scheduler.optimizer.param_groups[0]["lr"] = 1.0
+    adopted = lr.adopt(scheduler, 5)
+    assert adopted.schedule.table(5).tolist() == [1.0, 1.0, 1.0, 0.5, 0.25]
+    assert adopted.notes[0].startswith("ExponentialLR differs from what was read of it, first at update 2 (0.025, the")
+    with pytest.raises(lr.AdoptError, match=r"adopt\.n: expected for how many .*, got None: ExponentialLR differs"):
+        lr.adopt(scheduler)
+
+
+def test_a_scale_function_of_its_own():
+    scheduler = S.CyclicLR(optimizer(), 0.1, 1.0, 4, scale_fn=lambda cycle: 1 / cycle, mode="own")
+    adopted = lr.adopt(scheduler, 12)
+    assert adopted.notes == ("CyclicLR has a scale_fn of its own: a Table over 12 updates",)
+    assert adopted.schedule.table(12) == pytest.approx(goes_on(scheduler, 12)[:, 0])
+
+
+def test_an_object_that_raises_is_compared_up_to_there():
+    adopted = lr.adopt(S.OneCycleLR(optimizer(), 1.0, 10), 20)
+    assert adopted.verified == range(11)
+    assert adopted.notes[0].startswith("the object itself raises at update 11, ValueError('Tried to step 11 times")
+    assert adopted.schedule == in_torch.OneCycleLR(1.0, 10, strict=True)
+
+
+def test_a_group_that_came_later_is_stepped():
+    """torch's StepLR never knew its first learning rate, and goes on from the one that it has."""
+    adopted = lr.adopt(with_a_new_group(lambda o: S.StepLR(o, 2, 0.5)), 5)
+    assert adopted.schedules == (in_torch.StepLR(0.1, 2, 0.5), lr.Table([0.1, 0.1, 0.05, 0.05, 0.025]))
+    assert adopted.notes == ("group 1: StepLR cannot be read: list index out of range: a Table over 5 updates",)
+
+
+# ---- Untouched ----
+
+
+def test_functions_with_a_memory_keep_theirs():
+    """A closure, a default argument, an attribute, an object and a partial that count how often they are called."""
+    calls = []
+
+    def closed(t):
+        calls.append(t)
+        return 0.9**t
+
+    def default(t, seen=[]):  # noqa: B006
+        seen.append(t)
+        return 0.9**t
+
+    def attribute(t):
+        attribute.calls = attribute.calls + 1
+        return 0.9**t
+
+    attribute.calls = 0
+
+    class Counting:
+        def __init__(self):
+            self.count = 0
+
+        def __call__(self, t):
+            self.count += 1
+            return 0.9**t
+
+    counting = Counting()
+    partial = functools.partial(lambda seen, t: seen.append(t) or 0.9**t, [])
+    functions = [closed, default, attribute, counting, partial]
+    scheduler = S.LambdaLR(optimizer(0.1, 0.2, 0.3, 0.4, 0.5), functions)
+    before = (list(calls), list(default.__defaults__[0]), attribute.calls, counting.count, list(partial.args[0]))
+    adopted = lr.adopt(scheduler, 20)
+    after = (list(calls), list(default.__defaults__[0]), attribute.calls, counting.count, list(partial.args[0]))
+    assert before == after
+    assert scheduler.lr_lambdas == functions
+    for schedule, base in zip(adopted.schedules, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True):
+        assert schedule.table(20) == pytest.approx(base * 0.9 ** np.arange(20))
+
+
+def test_a_function_that_refers_to_itself_and_to_what_cannot_be_copied():
+    lock = threading.Lock()
+
+    def factorial(t):
+        with lock:
+            pass
+        return 1.0 if t == 0 else t * factorial(t - 1)
+
+    adopted = lr.adopt(S.LambdaLR(optimizer(), factorial), 5)
+    assert adopted.schedule.table(5) == pytest.approx([0.1, 0.1, 0.2, 0.6, 2.4])
+
+
+def test_a_rate_that_is_a_tensor_stays_where_it_is():
+    rate = torch.tensor(0.1)
+    scheduler = step(S.ExponentialLR(optimizer(rate), 0.99), 3)
+    held, version = scheduler.optimizer.param_groups[0]["lr"], rate._version
+    adopted = lr.adopt(scheduler)
+    assert scheduler.optimizer.param_groups[0]["lr"] is held
+    assert rate._version == version
+    assert adopted.schedule == in_torch.ExponentialLR(float(torch.tensor(0.1)), 0.99)
+    assert adopted.notes == ("its learning rate is a float32 tensor, and compared as such",)
+
+
+def test_what_is_refused_is_untouched_too():
+    scheduler = step(S.LambdaLR(optimizer(), lambda t: 1.0 if t < 9 else 1 / 0), 3)
+    before = snapshot(scheduler)
+    with pytest.raises(lr.AdoptError, match=r"the function of LambdaLR raises within 20 updates: ZeroDivisionError"):
+        lr.adopt(scheduler, 20)
+    assert snapshot(scheduler) == before
+    assert lr.adopt(scheduler, 9).verified == range(3, 9)
+
+
+# ---- Other libraries ----
+
+HF = {
+    "constant": {},
+    "constant_with_warmup": {},
+    "linear": {},
+    "cosine": {},
+    "cosine_with_restarts": {},
+    "polynomial": {},
+    "inverse_sqrt": {},
+    "cosine_with_min_lr": {"min_lr_rate": 0.1},
+    "cosine_warmup_with_min_lr": {"min_lr_rate": 0.1},
+    "warmup_stable_decay": {"num_decay_steps": 20},
+}
+
+
+@pytest.mark.parametrize("done", [0, 13])
+@pytest.mark.parametrize("name", HF)
+def test_transformers(name, done):
+    """Their closures are partials with names, which the dialect has too: no table."""
+    made = get_scheduler(
+        name, optimizer(0.1, 0.2), num_warmup_steps=10, num_training_steps=60, scheduler_specific_kwargs=HF[name]
+    )
+    scheduler = step(made, done)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 60)
+    assert snapshot(scheduler) == before
+    assert not adopted.notes
+    ours = np.column_stack([schedule.table(60 - done, start=done) for schedule in adopted.schedules])
+    assert ours == pytest.approx(goes_on(scheduler, 60 - done), rel=1e-12, abs=1e-17)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        (
+            "CosineLRScheduler",
+            {"t_initial": 20, "lr_min": 1e-5, "warmup_t": 5, "cycle_limit": 2},
+        ),
+        ("PolyLRScheduler", {"t_initial": 20, "warmup_t": 5, "warmup_prefix": True}),
+        ("TanhLRScheduler", {"t_initial": 20}),
+        ("StepLRScheduler", {"decay_t": 5, "decay_rate": 0.5}),
+        ("MultiStepLRScheduler", {"decay_t": [5, 9], "decay_rate": 0.5}),
+    ],
+)
+def test_timm(name, arguments):
+    o = optimizer(0.1, 0.2)
+    o.param_groups[1]["lr_scale"] = 0.5
+    scheduler = getattr(timm, name)(o, t_in_epochs=False, **arguments)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 45)
+    assert snapshot(scheduler) == before
+    assert not adopted.notes
+    assert adopted.schedules[0] == getattr(in_timm, name)(0.1, **arguments)
+    for t in range(45):
+        scheduler.step_update(t)
+        rates = [group["lr"] for group in o.param_groups]
+        assert [schedule(t) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-11, abs=1e-17)
+
+
+def test_timm_with_noise_of_its_own():
+    scheduler = timm.CosineLRScheduler(optimizer(), t_initial=20, noise_range_t=(5, 9))
+    adopted = lr.adopt(scheduler)
+    assert adopted.notes[0] == "timm counts epochs here: a step of the schedule is an epoch"
+    assert "CosineLRScheduler differs from what was read of it, first at update 5" in adopted.notes[1]
+    scheduler.step(7)
+    assert adopted.schedule(7) == scheduler.optimizer.param_groups[0]["lr"]
+
+
+K = keras.optimizers.schedules
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (K.ExponentialDecay(0.1, 10, 0.9, staircase=True), in_keras.ExponentialDecay(0.1, 10, 0.9, staircase=True)),
+        (
+            K.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
+            in_keras.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
+        ),
+        (K.PolynomialDecay(0.1, 100, 0.01, 2.0), in_keras.PolynomialDecay(0.1, 100, 0.01, 2.0)),
+        (K.InverseTimeDecay(0.1, 10, 0.5), in_keras.InverseTimeDecay(0.1, 10, 0.5)),
+        (
+            K.CosineDecay(0.0, 100, 0.1, warmup_target=0.1, warmup_steps=20),
+            in_keras.CosineDecay(0.0, 100, 0.1, warmup_target=0.1, warmup_steps=20),
+        ),
+        (K.CosineDecayRestarts(0.1, 30, 2.0, 0.9, 0.1), in_keras.CosineDecayRestarts(0.1, 30, 2.0, 0.9, 0.1)),
+    ],
+    ids=lambda item: type(item).__name__,
+)
+def test_keras(schedule, expected):
+    config = schedule.get_config()
+    adopted = lr.adopt(schedule)
+    assert adopted.schedules == (expected,)
+    assert not adopted.notes
+    assert schedule.get_config() == config
+
+
+class Own(K.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.5**step
+
+
+def test_a_keras_schedule_of_the_user():
+    assert lr.adopt(Own(), 3).schedule == lr.Table([1.0, 0.5, 0.25])
+    assert lr.adopt(Own(), 3).notes == ("Own is no class of keras itself: a Table over 3 updates",)
+    with pytest.raises(lr.AdoptError, match=r"adopt\.n: expected for how many updates, got None: Own is no class"):
+        lr.adopt(Own())
+
+
+@pytest.mark.parametrize("n", [30, 120])
+def test_optax(n):
+    """One by one, and a whole run at once: float32, as optax computes."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, 1.0, 10, 100)
+    adopted = lr.adopt(schedule, n)
+    assert adopted.notes == (f"a function has no closed form: a Table over {n} updates",)
+    assert adopted.schedule.values.dtype == np.float32
+    assert adopted.schedule.table(n) == pytest.approx([float(schedule(t)) for t in range(n)], rel=1e-6, abs=1e-7)
+
+
+class OptimizerParamScheduler:
+    """Megatron's, linear: as much of it as adopt sees, from its documented formula."""
+
+    def __init__(self, optimizer, **arguments):
+        self.optimizer, self.num_steps = optimizer, 0
+        vars(self).update(arguments)
+
+    def get_lr(self, group):
+        high = group.get("max_lr", self.max_lr)
+        low = group.get("min_lr", self.min_lr)
+        n = self.num_steps
+        if n <= self.lr_warmup_steps:
+            return self.init_lr + (high - self.init_lr) * n / self.lr_warmup_steps
+        share = min((n - self.lr_warmup_steps) / (self.lr_decay_steps - self.lr_warmup_steps), 1.0)
+        return low + (high - low) * (1 - share)
+
+
+OptimizerParamScheduler.__module__ = "megatron.core.optimizer_param_scheduler"
+
+
+def test_megatron():
+    arguments = {"init_lr": 0.0, "max_lr": 0.1, "min_lr": 0.01, "lr_warmup_steps": 100, "lr_decay_steps": 1000}
+    o = optimizer(0.1, 0.2)
+    o.param_groups[1]["max_lr"] = 0.2
+    scheduler = OptimizerParamScheduler(o, lr_decay_style="linear", **arguments)
+    scheduler.num_steps = 64
+    adopted = lr.adopt(scheduler)
+    assert scheduler.num_steps == adopted.position == 64
+    assert adopted.notes == ("Megatron counts samples: a step of the schedule is a sample",)
+    assert adopted.schedules == tuple(
+        in_megatron.OptimizerParamScheduler(lr_decay_style="linear", **{**arguments, "max_lr": high})
+        for high in (0.1, 0.2)
+    )
+
+
+def test_functions_and_schedules():
+    assert lr.adopt(lambda t: 0.1 / (1 + t), 3).schedule == lr.Table([0.1, 0.05, 0.1 / 3])
+    assert lr.adopt(lr.Linear(0.0, 1.0, 9)).schedule == lr.Linear(0.0, 1.0, 9)
+    calls = []
+    lr.adopt(lambda t: calls.append(t) or 0.1, 3)
+    assert not calls
+
+
+# ---- Refused ----
+
+
+def with_a_lock():
+    scheduler = S.StepLR(optimizer(), 5)
+    scheduler.lock = threading.Lock()
+    return scheduler
+
+
+def with_a_new_group(make=lambda o: S.LambdaLR(o, lr.Constant(1.0))):
+    scheduler = make(optimizer())
+    scheduler.optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+    return scheduler
+
+
+@pytest.mark.parametrize(
+    ("make", "n", "match"),
+    [
+        (lambda: S.ReduceLROnPlateau(optimizer()), None, "got ReduceLROnPlateau: it follows a metric"),
+        (lambda: S.StepLR, None, "got StepLR: a class, of which an object is wanted"),
+        (optimizer, None, r"expected a torch\.optim\.lr_scheduler object, .*, got torch\.optim\.sgd\.SGD"),
+        (object, None, r"got builtins\.object"),
+        (lambda: "cosine", 5, r"got builtins\.str"),
+        (with_a_lock, None, "got StepLR: no copy of it can be made"),
+        (with_a_new_group, 5, "LambdaLR cannot be read: list index out of range; and the object raises at update 1"),
+        (lambda: S.LambdaLR(optimizer(), lambda _: 1.0), None, "the function of LambdaLR has no closed form"),
+        (lambda: lambda _: 0.1, None, "a function has no closed form"),
+        (
+            lambda: lambda _: math.nan,
+            3,
+            r"its values are no learning rates: Table\.values\[0\]: expected a finite number",
+        ),
+        (lambda: lambda t: 1 / (t - 2), 5, r"and the object raises at update 2, ZeroDivisionError"),
+        (lambda: lambda t: 1 / t, 5, r"and the object raises at update 0, ZeroDivisionError"),
+        (lambda: lambda: 0.1, 5, r"and the object raises at update 0, TypeError"),
+    ],
+)
+def test_refused(make, n, match):
+    with pytest.raises(lr.AdoptError, match=match):
+        lr.adopt(make(), n)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.0, True])
+def test_bad_n(n):
+    with pytest.raises((TypeError, ValueError), match=r"adopt\.n: expected a number of updates, an int >= 1"):
+        lr.adopt(S.StepLR(optimizer(), 5), n)
