@@ -26,7 +26,7 @@ Room = Fraction | None  # None: nobody said how long the run is
 def bound(schedule: Schedule, run: Run) -> Schedule:
     """`Schedule.bind`."""
     missing = [(where, text, need) for where, text, need in _needs(schedule) if not _has(run, need)]
-    if missing:
+    if any(text != REST for _, text, _ in missing):  # the rest of a cycle, or of a part, needs no run
         raise _unbound_error(missing)
     rounded: list[str] = []
     total = run.total_updates

@@ -172,6 +172,14 @@ def test_the_rest_within_a_cycle_is_its_period():
     assert made.schedule.length == 500
 
 
+def test_the_rest_of_a_part_or_a_cycle_needs_no_run():
+    inner = lr.Linear(0, 1, 1) >> lr.Linear(1, 0, "rest")
+    assert lr.Cycle(inner, 10).bind().schedule.length == 10
+    assert lr.Sequence([(inner, 5), 0.0]).bind().parts[0][0].length == 5
+    with pytest.raises(lr.UnboundError, match=r"^Linear\.steps: 'rest' needs total_steps"):
+        inner.bind(steps_per_epoch=5)
+
+
 def test_the_rest_under_shift_and_stretch():
     assert lr.Linear(1, 0, "rest").shift("-2ep").bind(**RUN).length == 1000
     assert lr.Linear(1, 0, "rest").shift(100).bind(**RUN).length == 1000
