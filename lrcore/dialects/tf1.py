@@ -2,6 +2,10 @@
 
 `global_step` counts the updates done, so update number 0 uses f(0). Values of lrcore are computed in float64;
 TensorFlow computes in the type of `learning_rate`, float32 for a float.
+
+What depends on how TensorFlow rounds is not reproduced, not with `strict` either. In graph mode it multiplies t by a
+rounded 1 / decay_steps: with some decay_steps (41, 47, 55 and 61 below 70) a staircase drops an update late, and with
+some (7, 14 and 15 below 20) `polynomial_decay(cycle=True)` takes the next cycle already at a multiple of them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """keras.optimizers.schedules beside lrcore.dialects.keras: in float64, for the formula, and in float32, as it is used.
 
-What a float32 row allows is what was measured of Keras itself (2,500 runs each: at most 2 ulp of the exponential decay and
-the cosine, 2.25 of the polynomial, 3 of the inverse, 6.5 of the restarts), rounded up. Where it subtracts numbers near 1
-or takes powers of rounded fractions, its error is one of the run's largest value.
+What a float32 row allows is what was measured of Keras itself, rounded up: in 2,500 runs each at most 2 ulp of the
+exponential decay and the cosine, 2.25 of the polynomial, 3 of the inverse, 6.5 of the restarts. Where it subtracts
+numbers near 1 or takes powers of rounded fractions, its error is one of the run's largest value.
 """
 
 import inspect
