@@ -116,11 +116,15 @@ class Reader:
         )
 
     def _swa(self, scheduler: Any, _strict: bool, entry: float | None, _span: int | None) -> Schedule:
+        end, epochs = float(self.settings["swa_lr"]), plain(scheduler.anneal_epochs)
+        strategy = scheduler._anneal_strategy
         begin = self._base(scheduler) if entry is None else entry
-        if entry is None and position(scheduler) == 0:
-            begin = float(self.settings["lr"])  # another scheduler may have been at work before
-        epochs, strategy = plain(scheduler.anneal_epochs), scheduler._anneal_strategy
-        return dialect.SWALR(begin, float(self.settings["swa_lr"]), epochs, strategy)
+        made = dialect.SWALR(begin, end, epochs, strategy)
+        now, done = float(self.settings["lr"]), position(scheduler)
+        if entry is not None or math.isclose(made(done), now, rel_tol=1e-9):
+            return made
+        share = dialect.SWALR(1.0, 0.0, epochs, strategy)(done)  # of the rate that it found, after another's work
+        return dialect.SWALR(end + (now - end) / share, end, epochs, strategy) if share > 1e-3 else made
 
     def _lambda(self, scheduler: Any, strict: bool, _entry: float | None, span: int | None) -> Schedule:
         function = scheduler.lr_lambdas[self.group]

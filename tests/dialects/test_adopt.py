@@ -3,69 +3,18 @@
 import functools
 import math
 import threading
-import warnings
 
 import numpy as np
-import optax
 import pytest
-import timm_loader
 import torch
+from hypothesis import given, settings, strategies as st
+from live import goes_on, optimizer, snapshot, step
 
 import lrcore as lr
-from lrcore.dialects import keras as in_keras, megatron as in_megatron, timm as in_timm, torch as in_torch
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import keras
-    from transformers.optimization import get_scheduler
-
-    timm = timm_loader.load()
+from lrcore.dialects import torch as in_torch
 
 S = torch.optim.lr_scheduler
 SWALR = torch.optim.swa_utils.SWALR
-
-
-class Parameter(torch.nn.Parameter):
-    """Of a model so large that there is no room for another."""
-
-    def __deepcopy__(self, memo):
-        raise MemoryError
-
-
-def optimizer(*rates, kind=torch.optim.SGD):
-    groups = [{"params": [Parameter(torch.zeros(2))], "lr": rate} for rate in rates or (0.1,)]
-    return kind(groups, lr=rates[0] if rates else 0.1, **({"momentum": 0.9} if kind is torch.optim.SGD else {}))
-
-
-def step(scheduler, times=1):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(times):
-            scheduler.optimizer.step()
-            scheduler.step()
-    return scheduler
-
-
-def snapshot(scheduler):
-    """All that is said of a scheduler and its optimizer, and which objects it is made of."""
-    groups = scheduler.optimizer.param_groups
-    return (
-        repr(scheduler.__dict__),
-        [repr(child.__dict__) for child in getattr(scheduler, "_schedulers", ())],
-        repr([{key: item for key, item in group.items() if key != "params"} for group in groups]),
-        [(id(group), id(group["params"][0]), id(group["lr"])) for group in groups],
-        repr(scheduler.optimizer.state_dict()),
-        vars(scheduler.optimizer).keys(),
-    )
-
-
-def goes_on(scheduler, n):
-    """The learning rates that the object itself gives next."""
-    rates = []
-    for _ in range(n):
-        rates.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
-        step(scheduler)
-    return np.array(rates)
 
 
 def in_order(optimizer):
@@ -165,6 +114,62 @@ def test_what_goes_on_from_the_rate_of_the_moment(make, done):
     assert not adopted.notes
     ours = np.column_stack([schedule.table(30 - done, start=done) for schedule in adopted.schedules])
     assert ours == pytest.approx(goes_on(scheduler, 30 - done), rel=1e-12)
+
+
+parts = st.lists(
+    st.one_of(
+        st.tuples(st.just("StepLR"), st.fixed_dictionaries({"step_size": st.integers(1, 9)})),
+        st.tuples(st.just("LinearLR"), st.fixed_dictionaries({"total_iters": st.integers(1, 9)})),
+        st.tuples(st.just("ExponentialLR"), st.fixed_dictionaries({"gamma": st.floats(0.5, 1.0)})),
+        st.tuples(st.just("PolynomialLR"), st.fixed_dictionaries({"total_iters": st.integers(1, 9)})),
+        st.tuples(st.just("CosineAnnealingLR"), st.fixed_dictionaries({"T_max": st.integers(1, 9)})),
+        st.tuples(st.just("CosineAnnealingWarmRestarts"), st.fixed_dictionaries({"T_0": st.integers(1, 9)})),
+        st.tuples(st.just("OneCycleLR"), st.just({"max_lr": 1.0, "total_steps": 50})),
+        st.tuples(st.just("LambdaLR"), st.just({"lr_lambda": lambda t: 1 / (1 + t)})),
+        st.tuples(st.just("MultiplicativeLR"), st.just({"lr_lambda": lambda t: 0.9 if t % 2 else 1.0})),
+        st.tuples(st.just("SWALR"), st.just({"swa_lr": 0.02, "anneal_epochs": 5})),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts, st.booleans(), st.integers(0, 30), st.data())
+def test_any_composition_goes_on_as_the_object_does(listed, in_sequence, done, data):
+    """Whatever torch makes of it: the schedules, or the tables, are what the object does next."""
+    o = optimizer(0.1, 0.2)
+    made = [getattr(S, name, SWALR)(o, **arguments) for name, arguments in listed]
+    count = len(made) - 1
+    places = st.lists(st.integers(1, 35), min_size=count, max_size=count, unique=True).map(sorted)
+    scheduler = S.SequentialLR(o, made, data.draw(places)) if in_sequence else S.ChainedScheduler(made)
+    step(scheduler, done)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler, 40)
+    assert snapshot(scheduler) == before
+    ours = np.column_stack([schedule.table(40 - done, start=done) for schedule in adopted.schedules])
+    assert ours == pytest.approx(goes_on(scheduler, 40 - done), rel=1e-9, abs=1e-11)
+
+
+def test_after_a_resume():
+    first = step(S.SequentialLR(o := optimizer(0.1, 0.2), [S.LinearLR(o), S.CosineAnnealingLR(o, 20)], [5]), 9)
+    again = S.SequentialLR(o := optimizer(0.1, 0.2), [S.LinearLR(o), S.CosineAnnealingLR(o, 20)], [5])
+    again.load_state_dict(first.state_dict())
+    assert "first at update 9" in lr.adopt(again).notes[0]  # the optimizer's state is still a new one
+    again.optimizer.load_state_dict(first.optimizer.state_dict())
+    assert lr.adopt(again) == lr.adopt(first)
+
+
+def test_averaging_that_began_after_another_scheduler():
+    """SWALR finds the learning rate that the other one left, and adopt finds that out."""
+    o = optimizer(0.1, 0.2)
+    other, averaging = S.ExponentialLR(o, 0.5), SWALR(o, 0.01, 10)
+    step(other, 3)
+    step(averaging, 4)
+    adopted = lr.adopt(averaging)
+    assert not adopted.notes
+    for schedule, left in zip(adopted.schedules, (0.0125, 0.025), strict=True):
+        assert schedule.table(11) == pytest.approx(in_torch.SWALR(left, 0.01, 10).table(11), rel=1e-12)
 
 
 def test_without_n_the_run_is_what_was_read():
@@ -396,161 +401,6 @@ def test_what_is_refused_is_untouched_too():
         lr.adopt(scheduler, 20)
     assert snapshot(scheduler) == before
     assert lr.adopt(scheduler, 9).verified == range(3, 9)
-
-
-# ---- Other libraries ----
-
-HF = {
-    "constant": {},
-    "constant_with_warmup": {},
-    "linear": {},
-    "cosine": {},
-    "cosine_with_restarts": {},
-    "polynomial": {},
-    "inverse_sqrt": {},
-    "cosine_with_min_lr": {"min_lr_rate": 0.1},
-    "cosine_warmup_with_min_lr": {"min_lr_rate": 0.1},
-    "warmup_stable_decay": {"num_decay_steps": 20},
-}
-
-
-@pytest.mark.parametrize("done", [0, 13])
-@pytest.mark.parametrize("name", HF)
-def test_transformers(name, done):
-    """Their closures are partials with names, which the dialect has too: no table."""
-    made = get_scheduler(
-        name, optimizer(0.1, 0.2), num_warmup_steps=10, num_training_steps=60, scheduler_specific_kwargs=HF[name]
-    )
-    scheduler = step(made, done)
-    before = snapshot(scheduler)
-    adopted = lr.adopt(scheduler, 60)
-    assert snapshot(scheduler) == before
-    assert not adopted.notes
-    ours = np.column_stack([schedule.table(60 - done, start=done) for schedule in adopted.schedules])
-    assert ours == pytest.approx(goes_on(scheduler, 60 - done), rel=1e-12, abs=1e-17)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        (
-            "CosineLRScheduler",
-            {"t_initial": 20, "lr_min": 1e-5, "warmup_t": 5, "cycle_limit": 2},
-        ),
-        ("PolyLRScheduler", {"t_initial": 20, "warmup_t": 5, "warmup_prefix": True}),
-        ("TanhLRScheduler", {"t_initial": 20}),
-        ("StepLRScheduler", {"decay_t": 5, "decay_rate": 0.5}),
-        ("MultiStepLRScheduler", {"decay_t": [5, 9], "decay_rate": 0.5}),
-    ],
-)
-def test_timm(name, arguments):
-    o = optimizer(0.1, 0.2)
-    o.param_groups[1]["lr_scale"] = 0.5
-    scheduler = getattr(timm, name)(o, t_in_epochs=False, **arguments)
-    before = snapshot(scheduler)
-    adopted = lr.adopt(scheduler, 45)
-    assert snapshot(scheduler) == before
-    assert not adopted.notes
-    assert adopted.schedules[0] == getattr(in_timm, name)(0.1, **arguments)
-    for t in range(45):
-        scheduler.step_update(t)
-        rates = [group["lr"] for group in o.param_groups]
-        assert [schedule(t) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-11, abs=1e-17)
-
-
-def test_timm_with_noise_of_its_own():
-    scheduler = timm.CosineLRScheduler(optimizer(), t_initial=20, noise_range_t=(5, 9))
-    adopted = lr.adopt(scheduler)
-    assert adopted.notes[0] == "timm counts epochs here: a step of the schedule is an epoch"
-    assert "CosineLRScheduler differs from what was read of it, first at update 5" in adopted.notes[1]
-    scheduler.step(7)
-    assert adopted.schedule(7) == scheduler.optimizer.param_groups[0]["lr"]
-
-
-K = keras.optimizers.schedules
-
-
-@pytest.mark.parametrize(
-    ("schedule", "expected"),
-    [
-        (K.ExponentialDecay(0.1, 10, 0.9, staircase=True), in_keras.ExponentialDecay(0.1, 10, 0.9, staircase=True)),
-        (
-            K.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
-            in_keras.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
-        ),
-        (K.PolynomialDecay(0.1, 100, 0.01, 2.0), in_keras.PolynomialDecay(0.1, 100, 0.01, 2.0)),
-        (K.InverseTimeDecay(0.1, 10, 0.5), in_keras.InverseTimeDecay(0.1, 10, 0.5)),
-        (
-            K.CosineDecay(0.0, 100, 0.1, warmup_target=0.1, warmup_steps=20),
-            in_keras.CosineDecay(0.0, 100, 0.1, warmup_target=0.1, warmup_steps=20),
-        ),
-        (K.CosineDecayRestarts(0.1, 30, 2.0, 0.9, 0.1), in_keras.CosineDecayRestarts(0.1, 30, 2.0, 0.9, 0.1)),
-    ],
-    ids=lambda item: type(item).__name__,
-)
-def test_keras(schedule, expected):
-    config = schedule.get_config()
-    adopted = lr.adopt(schedule)
-    assert adopted.schedules == (expected,)
-    assert not adopted.notes
-    assert schedule.get_config() == config
-
-
-class Own(K.LearningRateSchedule):
-    def __call__(self, step):
-        return 0.5**step
-
-
-def test_a_keras_schedule_of_the_user():
-    assert lr.adopt(Own(), 3).schedule == lr.Table([1.0, 0.5, 0.25])
-    assert lr.adopt(Own(), 3).notes == ("Own is no class of keras itself: a Table over 3 updates",)
-    with pytest.raises(lr.AdoptError, match=r"adopt\.n: expected for how many updates, got None: Own is no class"):
-        lr.adopt(Own())
-
-
-@pytest.mark.parametrize("n", [30, 120])
-def test_optax(n):
-    """One by one, and a whole run at once: float32, as optax computes."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, 1.0, 10, 100)
-    adopted = lr.adopt(schedule, n)
-    assert adopted.notes == (f"a function has no closed form: a Table over {n} updates",)
-    assert adopted.schedule.values.dtype == np.float32
-    assert adopted.schedule.table(n) == pytest.approx([float(schedule(t)) for t in range(n)], rel=1e-6, abs=1e-7)
-
-
-class OptimizerParamScheduler:
-    """Megatron's, linear: as much of it as adopt sees, from its documented formula."""
-
-    def __init__(self, optimizer, **arguments):
-        self.optimizer, self.num_steps = optimizer, 0
-        vars(self).update(arguments)
-
-    def get_lr(self, group):
-        high = group.get("max_lr", self.max_lr)
-        low = group.get("min_lr", self.min_lr)
-        n = self.num_steps
-        if n <= self.lr_warmup_steps:
-            return self.init_lr + (high - self.init_lr) * n / self.lr_warmup_steps
-        share = min((n - self.lr_warmup_steps) / (self.lr_decay_steps - self.lr_warmup_steps), 1.0)
-        return low + (high - low) * (1 - share)
-
-
-OptimizerParamScheduler.__module__ = "megatron.core.optimizer_param_scheduler"
-
-
-def test_megatron():
-    arguments = {"init_lr": 0.0, "max_lr": 0.1, "min_lr": 0.01, "lr_warmup_steps": 100, "lr_decay_steps": 1000}
-    o = optimizer(0.1, 0.2)
-    o.param_groups[1]["max_lr"] = 0.2
-    scheduler = OptimizerParamScheduler(o, lr_decay_style="linear", **arguments)
-    scheduler.num_steps = 64
-    adopted = lr.adopt(scheduler)
-    assert scheduler.num_steps == adopted.position == 64
-    assert adopted.notes == ("Megatron counts samples: a step of the schedule is a sample",)
-    assert adopted.schedules == tuple(
-        in_megatron.OptimizerParamScheduler(lr_decay_style="linear", **{**arguments, "max_lr": high})
-        for high in (0.1, 0.2)
-    )
 
 
 def test_functions_and_schedules():
