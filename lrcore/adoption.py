@@ -21,7 +21,7 @@ from lrcore.curves import Table
 from lrcore.schedule import Schedule
 
 ENDLESS = 1000  # updates that are compared of a schedule without an end, if n does not say otherwise
-MOST = 100_000  # that are compared unless n says otherwise: about a second of torch's time
+MOST = 1 << 17  # that are compared, shared by the groups, unless n says otherwise: about a second of torch's time
 SUPPORTED = (
     "a torch.optim.lr_scheduler object, a transformers, timm or Megatron scheduler, a Keras LearningRateSchedule, an "
     "optax schedule or another function of the update number"
@@ -134,9 +134,10 @@ class _Adoption:
             lengths.append(schedule.length)
         known = [length for length in lengths if length is not None]
         stop = max([position, *known]) + 1 if len(known) == len(lengths) else position + ENDLESS
-        if stop - position > MOST:
-            self.notes.append(f"compared over {MOST} updates of {stop}: n={stop} compares all")
-        return min(stop, position + MOST)
+        most = max(MOST // self.subject.groups, ENDLESS)
+        if stop - position > most:
+            self.notes.append(f"compared over {most} updates of {stop}: n={stop} compares all")
+        return min(stop, position + most)
 
     def _settled(
         self,

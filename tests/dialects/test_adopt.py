@@ -179,11 +179,11 @@ def test_without_n_the_run_is_what_was_read():
 
 
 def test_a_long_run_is_compared_in_part(monkeypatch):
-    monkeypatch.setattr("lrcore.adoption.MOST", 100)
-    adopted = lr.adopt(S.CosineAnnealingLR(optimizer(), 1000))
-    assert adopted.verified == range(100)
-    assert adopted.notes == ("compared over 100 updates of 1001: n=1001 compares all",)
-    assert lr.adopt(S.CosineAnnealingLR(optimizer(), 1000), 500).verified == range(500)
+    monkeypatch.setattr("lrcore.adoption.MOST", 3000)
+    adopted = lr.adopt(S.CosineAnnealingLR(optimizer(0.1, 0.2), 2000))
+    assert adopted.verified == range(1500)
+    assert adopted.notes == ("compared over 1500 updates of 2001: n=2001 compares all",)
+    assert lr.adopt(S.CosineAnnealingLR(optimizer(), 2000), 1700).verified == range(1700)
 
 
 def test_one_schedule_for_all_groups():
