@@ -75,6 +75,7 @@ def peer(
             made = function(*bound.args, **bound.kwargs)
             return made._with_hints(origin=Origin(f"{framework}.{name}", bool(bound.arguments.get("strict", False))))
 
+        checked.checks = every  # type: ignore[attr-defined]
         declared = Peer(framework, name, formula, convention, quirks, checked)
         PEERS[declared.key] = declared
         return checked
