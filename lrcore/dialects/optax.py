@@ -1,0 +1,554 @@
+"""optax.schedules, by its own names and arguments.
+
+`scale_by_schedule` calls a schedule with the number of updates done, so update number 0 uses f(0). What optax does
+in silence, or with no more than a line in the log, is refused here with the reason; `strict=True` does as optax does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence as Listed
+from itertools import accumulate, pairwise
+from operator import mul
+from typing import Any
+
+from lrcore import _check, recipes
+from lrcore._check import END_OF_STEPS, choice, flag, not_negative, positive, refuse, value, whole
+from lrcore.compose import Sequence
+from lrcore.curves import Constant, Cosine, ExponentialDecay, Interpolate, Linear, Piecewise, Polynomial
+from lrcore.dialects._dialect import Quirk, many, optional, peer
+from lrcore.dialects._parts import stairs
+from lrcore.functions import Map
+from lrcore.schedule import Schedule, is_schedule
+
+__all__ = [
+    "constant_schedule",
+    "cosine_decay_schedule",
+    "cosine_onecycle_schedule",
+    "exponential_decay",
+    "join_schedules",
+    "linear_onecycle_schedule",
+    "linear_schedule",
+    "piecewise_constant_schedule",
+    "piecewise_interpolate_schedule",
+    "polynomial_schedule",
+    "sgdr_schedule",
+    "warmup_constant_schedule",
+    "warmup_cosine_decay_schedule",
+    "warmup_exponential_decay_schedule",
+]
+
+NEVER_MOVES = Quirk(
+    "never-moves",
+    "without updates to move in (transition_steps or warmup_steps of 0 or below) it stays at init_value for ever, and "
+    "never gets to its end",
+)
+BEGINS_AT_ONCE = Quirk("begins-at-once", "a transition_begin below 0 counts as 0")
+ZERO_RATE_HOLDS = Quirk("zero-rate-holds", "a decay_rate of 0 leaves init_value as it is, for ever")
+PHASES_LOST = Quirk(
+    "phases-lost",
+    "in a run so short that two phases end at the same update the earlier one is lost: with transition_steps=1 and the "
+    "other defaults the first value is peak_value / 625",
+)
+END_LOST = Quirk("end-lost", "with a peak_value of 0 the end is 0, whatever end_value is")
+BRANCHES_LOST = Quirk(
+    "branches-lost",
+    "schedules without a boundary are dropped, and boundaries out of order skip schedules and shift others",
+)
+
+_any_int = whole(1 - END_OF_STEPS)
+
+
+@_check.accepts({"type": "number", "minimum": 0, "maximum": 1})
+def _share(where: str, given: Any) -> float:
+    share = value(where, given)
+    return share if 0.0 <= share <= 1.0 else refuse(where, "a share of the run, in [0, 1]", given)
+
+
+def _scales(where: str, given: Any) -> dict[int, float]:
+    """{boundary: factor}, in the order of the boundaries."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        refuse(where, "a dict {step: factor} or None", given, TypeError)
+    checked = {whole(0)(f"{where}: a key", step): not_negative(f"{where}[{step!r}]", given[step]) for step in given}
+    return dict(sorted(checked.items()))
+
+
+def _moves(where: str, steps: int, strict: bool) -> bool:
+    """Whether there are updates to move in; that there are none is refused, unless strict."""
+    if steps < 1 and not strict:
+        refuse(where, "an int >= 1: with 0 or below optax stays at init_value for ever", steps)
+    return steps >= 1
+
+
+def _begin(where: str, transition_begin: int, strict: bool) -> int:
+    if transition_begin < 0 and not strict:
+        refuse(where, "an int >= 0: optax takes one below for 0", transition_begin)
+    return max(transition_begin, 0)
+
+
+def _later(schedule: Schedule, steps: int) -> Schedule:
+    return schedule.shift(-steps) if steps else schedule
+
+
+@peer("value", "the same at each update", value=value)
+def constant_schedule(value: float) -> Schedule:
+    """One value: `Constant`.
+
+    Example:
+        >>> constant_schedule(0.1)(1000)
+        0.1
+    """
+    return Constant(value)
+
+
+@peer(
+    "(init_value - end_value) * (1 - f)**power + end_value with "
+    "f = min(max(t - transition_begin, 0), transition_steps) / transition_steps",
+    "reaches end_value at t = transition_begin + transition_steps, and holds",
+    NEVER_MOVES,
+    BEGINS_AT_ONCE,
+    init_value=value,
+    end_value=value,
+    power=positive,
+    transition_steps=_any_int,
+    transition_begin=_any_int,
+)
+def polynomial_schedule(
+    init_value: float,
+    end_value: float,
+    power: float,
+    transition_steps: int,
+    transition_begin: int = 0,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A power of what is left of the transition: `Polynomial`, after `transition_begin` updates at the first value.
+
+    Raises:
+        ValueError: transition_steps < 1 or transition_begin < 0, unless strict.
+
+    Example:
+        >>> polynomial_schedule(1.0, 0.0, 2, transition_steps=4, transition_begin=1).table(6).tolist()
+        [1.0, 1.0, 0.5625, 0.25, 0.0625, 0.0]
+    """
+    if not _moves("polynomial_schedule.transition_steps", transition_steps, strict):
+        return Constant(init_value)
+    begin = _begin("polynomial_schedule.transition_begin", transition_begin, strict)
+    return _later(Polynomial(init_value, end_value, transition_steps, power), begin)
+
+
+@peer(
+    "(init_value - end_value) * (1 - f) + end_value with "
+    "f = min(max(t - transition_begin, 0), transition_steps) / transition_steps",
+    "reaches end_value at t = transition_begin + transition_steps, and holds",
+    NEVER_MOVES,
+    BEGINS_AT_ONCE,
+    init_value=value,
+    end_value=value,
+    transition_steps=_any_int,
+    transition_begin=_any_int,
+)
+def linear_schedule(
+    init_value: float, end_value: float, transition_steps: int, transition_begin: int = 0, *, strict: bool = False
+) -> Schedule:
+    """A straight line: `Linear`, after `transition_begin` updates at the first value.
+
+    Raises:
+        ValueError: transition_steps < 1 or transition_begin < 0, unless strict.
+
+    Example:
+        >>> linear_schedule(0.0, 1.0, 4).table(6).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+        >>> linear_schedule(0.0, 1.0, 0, strict=True)
+        Constant(value=0.0)
+    """
+    if not _moves("linear_schedule.transition_steps", transition_steps, strict):
+        return Constant(init_value)
+    begin = _begin("linear_schedule.transition_begin", transition_begin, strict)
+    return _later(Linear(init_value, end_value, transition_steps), begin)
+
+
+@peer(
+    "init_value * decay_rate**((t - transition_begin) / transition_steps) for t > transition_begin, before it "
+    "init_value; with staircase the floor of the exponent; not below end_value if decay_rate < 1, else not above it",
+    "with staircase it drops at t = transition_begin + transition_steps; without end_value it never ends",
+    NEVER_MOVES,
+    BEGINS_AT_ONCE,
+    ZERO_RATE_HOLDS,
+    init_value=value,
+    transition_steps=_any_int,
+    decay_rate=not_negative,
+    transition_begin=_any_int,
+    staircase=flag,
+    end_value=optional(value),
+)
+def exponential_decay(
+    init_value: float,
+    transition_steps: int,
+    decay_rate: float,
+    transition_begin: int = 0,
+    staircase: bool = False,
+    end_value: float | None = None,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A factor for every `transition_steps` updates: `ExponentialDecay`, clipped at `end_value`.
+
+    Raises:
+        ValueError: transition_steps < 1, transition_begin < 0 or a decay_rate of 0, unless strict.
+
+    Example:
+        >>> exponential_decay(1.0, 2, 0.25, transition_begin=1, end_value=0.2).table(6).tolist()
+        [1.0, 1.0, 0.5, 0.25, 0.2, 0.2]
+    """
+    if not _moves("exponential_decay.transition_steps", transition_steps, strict):
+        return Constant(init_value)
+    if decay_rate == 0.0:
+        if not strict:
+            refuse(
+                "exponential_decay.decay_rate", "a number > 0: with 0 optax stays at init_value for ever", decay_rate
+            )
+        return Constant(init_value)
+    begin = _begin("exponential_decay.transition_begin", transition_begin, strict)
+    curve = ExponentialDecay(init_value, decay_rate, transition_steps)
+    decay = _later(stairs(curve, transition_steps, staircase), begin)
+    if end_value is None:
+        return decay
+    return decay.clip(min=end_value) if decay_rate < 1.0 else decay.clip(max=end_value)
+
+
+@peer(
+    "init_value * ((1 - alpha) * ((1 + cos(pi * min(t, decay_steps) / decay_steps)) / 2)**exponent + alpha)",
+    "alpha is a share of init_value; reaches and holds init_value * alpha at t = decay_steps",
+    init_value=value,
+    decay_steps=whole(1),
+    alpha=value,
+    exponent=positive,
+)
+def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.0, exponent: float = 1.0) -> Schedule:
+    """Half a cosine wave, or a power of it: `Cosine`, which takes its end as a value instead of a share.
+
+    Example:
+        >>> cosine_decay_schedule(1.0, 2, alpha=0.5).table(4).tolist()
+        [1.0, 0.75, 0.5, 0.5]
+        >>> cosine_decay_schedule(1.0, 2, exponent=2.0).table(3).tolist()
+        [1.0, 0.25, 0.0]
+    """
+    return _cosine(init_value, alpha * init_value, decay_steps, exponent)
+
+
+def _cosine(init_value: float, end_value: float, steps: int, exponent: float) -> Schedule:
+    if exponent == 1.0:
+        return Cosine(init_value, end_value, steps)
+    return (init_value - end_value) * Map(Cosine(1.0, 0.0, steps), "power", exponent) + end_value
+
+
+@peer(
+    "init_value * the product of the factors at boundaries <= t",
+    "a factor applies at t = boundary; the factors multiply",
+    init_value=value,
+    boundaries_and_scales=_scales,
+)
+def piecewise_constant_schedule(
+    init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
+) -> Schedule:
+    """A value for each stretch between boundaries: `Piecewise`, which takes the values instead of factors.
+
+    Example:
+        >>> piecewise_constant_schedule(1.0, {2: 0.5, 3: 0.5}).table(5).tolist()
+        [1.0, 1.0, 0.5, 0.25, 0.25]
+    """
+    points = _points(init_value, list((boundaries_and_scales or {}).items()))
+    if len(points) == 1:
+        return Constant(points[0][1])
+    return Piecewise([step for step, _ in points[1:]], [value for _, value in points])
+
+
+def _points(init_value: float, scales: Listed[tuple[int, float]]) -> list[tuple[int, float]]:
+    """(step, value) at step 0 and at each boundary; of those at the same step the last."""
+    values = accumulate((scale for _, scale in scales), mul, initial=init_value)
+    return list(dict(zip([0, *(step for step, _ in scales)], values, strict=True)).items())
+
+
+@peer(
+    "between boundaries a line or half a cosine wave, from init_value through its products with the factors so far",
+    "reaches each value at t = boundary; holds the last",
+    interpolate_type=choice("linear", "cosine"),
+    init_value=value,
+    boundaries_and_scales=_scales,
+)
+def piecewise_interpolate_schedule(
+    interpolate_type: str, init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
+) -> Schedule:
+    """From value to value by one kind of curve: `Interpolate`, which takes the values instead of factors.
+
+    Example:
+        >>> piecewise_interpolate_schedule("linear", 1.0, {2: 0.5, 4: 0.5}).table(6).tolist()
+        [1.0, 0.75, 0.5, 0.375, 0.25, 0.25]
+    """
+    return Interpolate(_points(init_value, list((boundaries_and_scales or {}).items())), interpolate_type)
+
+
+def _one_cycle(curve: str, init_value: float, scales: list[tuple[int, float]], strict: bool) -> Schedule:
+    """Phases that end at the same update: the last is the only one (strict), or all of them are over at once."""
+    phases = list(dict(scales).items()) if strict else scales
+    return Interpolate(_points(init_value, sorted(phases, key=lambda phase: phase[0])), curve)
+
+
+@peer(
+    "lines through peak_value / div_factor at 0, peak_value at int(pct_start * transition_steps), peak_value / "
+    "div_factor at int(pct_final * transition_steps), that / final_div_factor at transition_steps",
+    "the peak is at int(pct_start * transition_steps), the lowest value at t = transition_steps, which holds",
+    PHASES_LOST,
+    transition_steps=whole(1),
+    peak_value=value,
+    pct_start=_share,
+    pct_final=_share,
+    div_factor=positive,
+    final_div_factor=positive,
+)
+def linear_onecycle_schedule(
+    transition_steps: int,
+    peak_value: float,
+    pct_start: float = 0.3,
+    pct_final: float = 0.85,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """Up, down to the first value and on to a lower one, in lines. Lrcore's `one_cycle` has two or three equal phases.
+
+    Example:
+        >>> linear_onecycle_schedule(8, 1.0, 0.25, 0.5, 4.0, 25.0).table(10).round(3).tolist()
+        [0.25, 0.625, 1.0, 0.625, 0.25, 0.19, 0.13, 0.07, 0.01, 0.01]
+    """
+    up, down = int(pct_start * transition_steps), int(pct_final * transition_steps)
+    scales = [(up, div_factor), (down, 1.0 / div_factor), (transition_steps, 1.0 / final_div_factor)]
+    return _one_cycle("linear", peak_value / div_factor, scales, strict)
+
+
+@peer(
+    "half cosine waves through peak_value / div_factor at 0, peak_value at int(pct_start * transition_steps), "
+    "peak_value / div_factor / final_div_factor at transition_steps",
+    "the peak is at int(pct_start * transition_steps), the lowest value at t = transition_steps, which holds",
+    PHASES_LOST,
+    transition_steps=whole(1),
+    peak_value=value,
+    pct_start=_share,
+    div_factor=positive,
+    final_div_factor=positive,
+)
+def cosine_onecycle_schedule(
+    transition_steps: int,
+    peak_value: float,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """Up and down by half a cosine wave each: `one_cycle`, which rounds where its peak is instead of cutting it off.
+
+    Example:
+        >>> cosine_onecycle_schedule(4, 1.0, 0.5, 4.0, 25.0).table(6).round(3).tolist()
+        [0.25, 0.625, 1.0, 0.505, 0.01, 0.01]
+    """
+    scales = [
+        (int(pct_start * transition_steps), div_factor),
+        (transition_steps, 1.0 / (div_factor * final_div_factor)),
+    ]
+    return _one_cycle("cosine", peak_value / div_factor, scales, strict)
+
+
+@peer(
+    "init_value + (peak_value - init_value) * min(t, warmup_steps) / warmup_steps",
+    "reaches peak_value at t = warmup_steps, and holds",
+    NEVER_MOVES,
+    init_value=value,
+    peak_value=value,
+    warmup_steps=_any_int,
+)
+def warmup_constant_schedule(
+    init_value: float, peak_value: float, warmup_steps: int, *, strict: bool = False
+) -> Schedule:
+    """A linear rise: `Linear`.
+
+    Raises:
+        ValueError: warmup_steps < 1, unless strict.
+
+    Example:
+        >>> warmup_constant_schedule(0.0, 1.0, 2).table(4).tolist()
+        [0.0, 0.5, 1.0, 1.0]
+    """
+    if not _moves("warmup_constant_schedule.warmup_steps", warmup_steps, strict):
+        return Constant(init_value)
+    return Linear(init_value, peak_value, warmup_steps)
+
+
+def _warmup(init_value: float, peak_value: float, steps: int, after: Schedule) -> Schedule:
+    return Sequence([(Linear(init_value, peak_value, steps), steps), after]) if steps else after
+
+
+@peer(
+    "linear from init_value to peak_value for t < warmup_steps, then (peak_value - end_value) * "
+    "((1 + cos(pi * min(f, 1))) / 2)**exponent + end_value with f = (t - warmup_steps) / (decay_steps - warmup_steps)",
+    "decay_steps includes the warm-up; end_value is a value, not a share; holds it from t = decay_steps",
+    END_LOST,
+    init_value=value,
+    peak_value=value,
+    warmup_steps=whole(0),
+    decay_steps=whole(1),
+    end_value=value,
+    exponent=positive,
+)
+def warmup_cosine_decay_schedule(
+    init_value: float,
+    peak_value: float,
+    warmup_steps: int,
+    decay_steps: int,
+    end_value: float = 0.0,
+    exponent: float = 1.0,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A linear rise, then half a cosine wave: `warmup_cosine`, with the arguments in another order.
+
+    Raises:
+        ValueError: decay_steps that the warm-up leaves nothing of, as in optax; an end_value for a peak of 0, unless
+            strict.
+
+    Example:
+        >>> warmup_cosine_decay_schedule(0.0, 1.0, 2, 4).table(6).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+    name = "warmup_cosine_decay_schedule"
+    whole(warmup_steps + 1)(f"{name}.decay_steps (which includes the warm-up)", decay_steps)
+    if peak_value == 0.0 and end_value != 0.0:
+        if not strict:
+            refuse(f"{name}.end_value", "0 with a peak_value of 0: optax takes it for a share of that", end_value)
+        end_value = 0.0
+    if exponent == 1.0:
+        return recipes.warmup_cosine(peak_value, end_value, warmup_steps, decay_steps, init_value)
+    decay = _cosine(peak_value, end_value, decay_steps - warmup_steps, exponent)
+    return _warmup(init_value, peak_value, warmup_steps, decay)
+
+
+@peer(
+    "linear from init_value to peak_value for t < warmup_steps, then exponential_decay(peak_value, ...) from its own "
+    "step 0",
+    "transition_begin counts from the end of the warm-up",
+    NEVER_MOVES,
+    BEGINS_AT_ONCE,
+    ZERO_RATE_HOLDS,
+    init_value=value,
+    peak_value=value,
+    warmup_steps=whole(0),
+    transition_steps=_any_int,
+    decay_rate=not_negative,
+    transition_begin=_any_int,
+    staircase=flag,
+    end_value=optional(value),
+)
+def warmup_exponential_decay_schedule(
+    init_value: float,
+    peak_value: float,
+    warmup_steps: int,
+    transition_steps: int,
+    decay_rate: float,
+    transition_begin: int = 0,
+    staircase: bool = False,
+    end_value: float | None = None,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A linear rise, then `exponential_decay`.
+
+    Raises:
+        ValueError: as `exponential_decay`.
+
+    Example:
+        >>> warmup_exponential_decay_schedule(0.0, 1.0, 2, 1, 0.5).table(5).tolist()
+        [0.0, 0.5, 1.0, 0.5, 0.25]
+    """
+    decay = exponential_decay(
+        peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value, strict=strict
+    )
+    return _warmup(init_value, peak_value, warmup_steps, decay)
+
+
+@peer(
+    "schedules[i](t - boundaries[i - 1]) with i the number of boundaries <= t",
+    "a schedule begins at t = boundary, from its own step 0",
+    BRANCHES_LOST,
+    schedules=many(is_schedule, "schedules"),
+    boundaries=many(_any_int, "steps"),
+)
+def join_schedules(schedules: Listed[Schedule], boundaries: Listed[int], *, strict: bool = False) -> Schedule:
+    """One schedule after another: `Sequence`, which takes how long each lasts instead of where it ends.
+
+    Raises:
+        ValueError: no schedules; another number of boundaries than one less; boundaries that fall or are below 0. With
+            strict all but the first are taken as optax takes them.
+
+    Example:
+        >>> from lrcore import Constant, Linear
+        >>> join_schedules([Linear(0.0, 1.0, 2), Constant(1.0), Linear(1.0, 0.0, 2)], [2, 4]).table(7).tolist()
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    if not schedules:
+        refuse("join_schedules.schedules", "at least one schedule", schedules)
+    if strict:
+        return _latest(schedules[0], list(zip(boundaries, schedules[1:], strict=False)))
+    if len(boundaries) != len(schedules) - 1:
+        refuse("join_schedules.boundaries", f"{len(schedules) - 1} steps for {len(schedules)} schedules", boundaries)
+    for at, (before, after) in enumerate(pairwise([0, *boundaries])):
+        if after < before:
+            refuse(f"join_schedules.boundaries[{at}]", f"a step >= {before}: optax would skip schedules", after)
+    ends = pairwise([0, *boundaries])
+    parts = [(schedule, end - begin) for schedule, (begin, end) in zip(schedules, ends, strict=False)]
+    return Sequence([*parts, schedules[-1]])
+
+
+def _latest(first: Schedule, branches: list[tuple[int, Schedule]]) -> Schedule:
+    """At each step the last branch in the list whose boundary is not after it, from that boundary on."""
+    begins = sorted({0, *(max(boundary, 0) for boundary, _ in branches)})
+    stages = []
+    for begin in begins:
+        boundary, schedule = [(0, first), *(branch for branch in branches if branch[0] <= begin)][-1]
+        stages.append(schedule.shift(begin - boundary) if begin > boundary else schedule)
+    lasting = [(stage, end - begin) for stage, (begin, end) in zip(stages, pairwise(begins), strict=False)]
+    return Sequence([*lasting, stages[-1]]) if lasting else stages[-1]
+
+
+def _cycles(where: str, given: Any) -> list[dict[str, Any]]:
+    cycles = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)) else []
+    if not cycles:
+        refuse(where, "dicts with the arguments of warmup_cosine_decay_schedule, at least one", given)
+    for at, cycle in enumerate(cycles):
+        if not isinstance(cycle, Mapping):
+            refuse(f"{where}[{at}]", "a dict with the arguments of warmup_cosine_decay_schedule", cycle, TypeError)
+        if "decay_steps" not in cycle:
+            raise ValueError(f"{where}[{at}]: expected decay_steps, got {', '.join(map(str, cycle)) or 'nothing'}")
+    return [dict(cycle) for cycle in cycles]
+
+
+@peer(
+    "warmup_cosine_decay_schedule(**cosine_kwargs[i]), each for its decay_steps",
+    "a cycle begins at t = the sum of the decay_steps before it; the last holds its end",
+    END_LOST,
+    cosine_kwargs=_cycles,
+)
+def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]], *, strict: bool = False) -> Schedule:
+    """Warm restarts, each cycle with its own arguments; `sgdr` makes them of factors, and without warm-up.
+
+    Example:
+        >>> cycle = {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 1, "decay_steps": 3}
+        >>> sgdr_schedule([cycle, cycle | {"peak_value": 0.5}]).table(8).tolist()
+        [0.0, 1.0, 0.5, 0.0, 0.5, 0.25, 0.0, 0.0]
+    """
+    cycles = list(cosine_kwargs)
+    made = [warmup_cosine_decay_schedule(**cycle, strict=strict) for cycle in cycles]
+    steps = [cycle["decay_steps"] for cycle in cycles]
+    return Sequence([*zip(made[:-1], steps[:-1], strict=True), made[-1]])
