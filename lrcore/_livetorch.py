@@ -72,6 +72,9 @@ class Reader:
     def _read(self, scheduler: Any, strict: bool, entry: float | None, span: int | None) -> Schedule:
         """`entry`: the learning rate that a part of a sequence finds; `span`: the updates that it is for."""
         name = type(scheduler).__name__
+        if isinstance(getattr(scheduler, "schedule", None), Schedule):  # lrcore.bindings.torch
+            own: Schedule = scheduler.schedule
+            return own
         if type(scheduler).__module__ not in MODULES:
             raise UnreadableError(f"{name} is no class of torch itself")
         if name in PLAIN:

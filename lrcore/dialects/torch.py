@@ -23,6 +23,24 @@ from lrcore.dialects._parts import cosine, through, wave
 from lrcore.recipes import triangular
 from lrcore.schedule import Schedule, is_schedule
 
+__all__ = [
+    "SWALR",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "SequentialLR",
+    "StepLR",
+]
+
 RISES_AGAIN = Quirk(
     "rises-again", "past its end the cosine goes up again, and is at its first value after twice the time"
 )

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from live import goes_on, optimizer, snapshot, step
 
 import lrcore as lr
+from lrcore.bindings.torch import Scheduler
 from lrcore.dialects import torch as in_torch
 
 S = torch.optim.lr_scheduler
@@ -149,6 +150,16 @@ def test_any_composition_goes_on_as_the_object_does(listed, in_sequence, done, d
     assert snapshot(scheduler) == before
     ours = np.column_stack([schedule.table(40 - done, start=done) for schedule in adopted.schedules])
     assert ours == pytest.approx(goes_on(scheduler, 40 - done), rel=1e-9, abs=1e-11)
+
+
+def test_the_binding_of_lrcore():
+    """Its schedule is the one that it was given."""
+    schedule = lr.Linear(0.0, 0.1, 5) >> lr.Cosine(0.1, 0.0, 20)
+    scheduler = step(Scheduler(optimizer(0.1, 0.2), schedule), 7)
+    before = snapshot(scheduler)
+    adopted = lr.adopt(scheduler)
+    assert snapshot(scheduler) == before
+    assert (adopted.schedule, adopted.position, adopted.notes) == (schedule, 7, ())
 
 
 def test_after_a_resume():

@@ -58,6 +58,7 @@ def test_transformers(name, done):
         ),
         ("PolyLRScheduler", {"t_initial": 20, "warmup_t": 5, "warmup_prefix": True}),
         ("TanhLRScheduler", {"t_initial": 20}),
+        ("WSDLRScheduler", {"t_initial": 20, "decay_t": 8, "warmup_t": 5}),
         ("StepLRScheduler", {"decay_t": 5, "decay_rate": 0.5}),
         ("MultiStepLRScheduler", {"decay_t": [5, 9], "decay_rate": 0.5}),
     ],
