@@ -403,3 +403,86 @@ def _factor(decay_fn: str | Callable[[float], float], steps: int, power: float, 
     if decay_fn in ("linear", "cosine"):
         return (Linear if decay_fn == "linear" else Cosine)(1.0, 0.0, steps)
     return -1.0 * Map(Linear(0.0, 1.0, steps), "power", 0.5 if decay_fn == "1-sqrt" else power) + 1.0
+
+
+SCHEDULERS = ("cosine", "tanh", "step", "constant", "multistep", "poly", "wsd", "rsqrt")
+
+
+def create_scheduler_v2(
+    base_lr: float,
+    sched: str = "cosine",
+    num_epochs: int = 300,
+    decay_epochs: float | None = None,
+    decay_milestones: Listed[int] = (90, 180, 270),
+    decay_rate: float = 0.1,
+    min_lr: float = 0.0,
+    warmup_lr: float = 1e-5,
+    warmup_epochs: int = 0,
+    warmup_prefix: bool = False,
+    noise: float | Listed[float] | None = None,
+    noise_pct: float = 0.67,
+    noise_std: float = 1.0,
+    noise_seed: int = 42,
+    cycle_mul: float = 1.0,
+    cycle_decay: float = 0.1,
+    cycle_limit: int = 1,
+    k_decay: float = 1.0,
+    decay_fn: str | None = None,
+    stable_timescale: float | None = None,
+    step_on_epochs: bool = True,
+    updates_per_epoch: int = 0,
+    *,
+    strict: bool = False,
+) -> Schedule:
+    """A schedule by the arguments of timm's training script, in epochs, or in updates with `step_on_epochs=False`.
+
+    What is of no account for the values (`cooldown_epochs`) or belongs to a metric is left out.
+
+    Raises:
+        ValueError: an unknown name, or one without a schedule ("plateau", "none"); arguments that the schedule refuses.
+
+    Example:
+        >>> create_scheduler_v2(1.0, "step", 10, decay_epochs=2.5, decay_rate=0.5).table(6).tolist()
+        [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    name = "create_scheduler_v2"
+    choice(*SCHEDULERS)(f"{name}.sched", sched)
+    unit = (
+        1 if flag(f"{name}.step_on_epochs", step_on_epochs) else _steps(f"{name}.updates_per_epoch", updates_per_epoch)
+    )
+    t_initial = _steps(f"{name}.num_epochs", num_epochs) * unit
+    common: dict[str, Any] = {
+        "warmup_t": warmup_epochs * unit,
+        "warmup_lr_init": warmup_lr,
+        "warmup_prefix": warmup_prefix,
+    }
+    if noise is not None:
+        within = [share * t_initial for share in (noise if isinstance(noise, (list, tuple)) else (noise,))]
+        common["noise_range_t"] = within if len(within) > 1 else within[0]
+        common |= {"noise_pct": noise_pct, "noise_std": noise_std, "noise_seed": noise_seed}
+    if sched in ("cosine", "tanh", "poly"):
+        common |= {"lr_min": min_lr, "cycle_mul": cycle_mul, "cycle_decay": cycle_decay, "cycle_limit": cycle_limit}
+        if sched == "tanh":
+            return TanhLRScheduler(base_lr, t_initial, **common, strict=strict)
+        if sched == "cosine":
+            return CosineLRScheduler(base_lr, t_initial, **common, k_decay=k_decay, strict=strict)
+        return PolyLRScheduler(base_lr, t_initial, decay_rate, **common, k_decay=k_decay, strict=strict)
+    if sched == "constant":
+        return StepLRScheduler(base_lr, 1, **common)
+    if sched == "step":
+        every = 90 if decay_epochs is None else decay_epochs
+        return StepLRScheduler(base_lr, every * unit, decay_rate, **common, strict=strict)
+    if sched == "multistep":
+        return MultiStepLRScheduler(base_lr, [m * unit for m in decay_milestones], decay_rate, **common, strict=strict)
+    span = t_initial if common.pop("warmup_prefix") else t_initial - common["warmup_t"]
+    last = 0.2 if decay_epochs is None else decay_epochs
+    return WSDLRScheduler(
+        base_lr,
+        span,
+        round(last * span if 0 < last < 1 else last * unit),
+        min_lr,
+        stable_fn="rsqrt" if sched == "rsqrt" else "constant",
+        stable_timescale=None if stable_timescale is None else stable_timescale * unit,
+        decay_fn=decay_fn or ("linear" if sched == "rsqrt" else "1-sqrt"),
+        **common,
+    )

@@ -305,3 +305,51 @@ def test_noise_without_an_end_and_in_no_range():
     assert (dialect.StepLRScheduler(**arguments, noise_range_t=[7, 7]).table(20) == 1.0).all()
     with pytest.raises(ValueError, match=r"noise_range_t\[0\]: expected a number >= 0"):
         dialect.StepLRScheduler(**arguments, noise_range_t=[-1, 7])
+
+
+@st.composite
+def script_arguments(draw):
+    epochs = draw(st.integers(4, 20))
+    per_epoch = draw(st.sampled_from([0, 3]))
+    others = {
+        "decay_epochs": draw(st.sampled_from([None, 2, 2.5, 3])),
+        "decay_milestones": draw(st.lists(st.integers(1, 20), max_size=4).map(sorted)),
+        "decay_rate": draw(st.floats(0.1, 0.9)),
+        "min_lr": draw(floors),
+        "warmup_lr": draw(floors),
+        "warmup_epochs": draw(st.integers(1, epochs - 3)),
+        "warmup_prefix": draw(st.booleans()),
+        "cycle_decay": draw(st.floats(0.1, 1.0)),
+        "cycle_limit": draw(st.integers(1, 3)),
+        "k_decay": draw(powers),
+    }
+    if draw(st.booleans()):
+        others["decay_fn"], others["stable_timescale"] = "cosine", draw(st.floats(1.0, 9.0))
+    on = {} if per_epoch == 0 else {"step_on_epochs": False, "updates_per_epoch": per_epoch}
+    return {"num_epochs": epochs, **others, **on}
+
+
+@pytest.mark.parametrize("sched", dialect.SCHEDULERS)
+@settings(max_examples=20, deadline=None)
+@given(arguments=script_arguments())
+def test_create_scheduler_v2(sched, arguments):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    made, _ = peers.create_scheduler_v2(optimizer, sched, **arguments)
+    ours = dialect.create_scheduler_v2(0.1, sched, **arguments)
+    theirs = []
+    for t in range(100):
+        (made.step_update if "updates_per_epoch" in arguments else made.step)(t)
+        theirs.append(optimizer.param_groups[0]["lr"])
+    np.testing.assert_allclose(ours.table(100), theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_the_arguments_of_noise_are_shares_of_the_run():
+    noisy = dialect.create_scheduler_v2(1.0, "constant", 10, noise=[0.4, 0.9]).table(12)
+    assert (noisy == 1.0).tolist() == [True] * 4 + [False] * 5 + [True] * 3
+    assert (dialect.create_scheduler_v2(1.0, "constant", 10, noise=0.5).table(12) == 1.0).tolist() == [True] * 5 + [
+        False
+    ] * 7
+    with pytest.raises(ValueError, match=r"create_scheduler_v2.sched: expected 'cosine'.* got 'plateau'"):
+        dialect.create_scheduler_v2(0.1, "plateau")
+    with pytest.raises(ValueError, match=r"updates_per_epoch: expected a whole number of updates, an int >= 1, got 0"):
+        dialect.create_scheduler_v2(0.1, step_on_epochs=False)
