@@ -10,3 +10,24 @@ Example:
     >>> torch.CosineAnnealingLR(0.1, T_max=100) == Cosine(0.1, 0.0, 100)
     True
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrcore.dialects._configs import ConfigError as ConfigError, parse as parse
+    from lrcore.dialects._page import table as table
+
+# Imported when they are used: a dialect needs none of them.
+_HOMES = {"parse": "_configs", "ConfigError": "_configs", "table": "_page"}
+
+__all__ = ["ConfigError", "parse", "table"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"lrcore.dialects.{_HOMES[name]}"), name)

@@ -36,13 +36,14 @@ def _least_two(where: str, given: Any) -> int:
     return max(2, int(_updates(where, given)))
 
 
-def _rise(init_value: float, end_value: float, steps: int, curve: str) -> list[tuple[Schedule, int]]:
+def _rise(init_value: float, end_value: float, steps: int, kind: str) -> list[tuple[Schedule, int]]:
     """Phases that take `steps` updates: the logarithm is at its end an update before them."""
-    if curve == "linear":
+    if kind == "linear":
         return [(Linear(init_value, end_value, steps), steps)]
     logarithm = Map(Line(1.0, 2.0, 1), "log")
     rise = value("warmup_max_lr - warmup_min_lr", end_value - init_value) / logarithm(steps - 1)
-    return [(rise * logarithm + init_value, steps - 1), (Constant(end_value), 1)]
+    curve = rise * logarithm + init_value if init_value else rise * logarithm
+    return [(curve, steps - 1), (Constant(end_value), 1)]
 
 
 def _late(schedule: Schedule, strict: bool) -> Schedule:
