@@ -30,9 +30,12 @@ def rule(name: str) -> Callable[[Rule], Rule]:
 class Facts:
     """What the rules ask about a run. Each fact is found when a rule first asks."""
 
-    def __init__(self, schedule: Schedule, n: int, steps_per_epoch: int | None, jump: float) -> None:
+    def __init__(
+        self, schedule: Schedule, n: int, steps_per_epoch: int | None, jump: float, *, is_length: bool = False
+    ) -> None:
         self.schedule = schedule
         self.n = n
+        self.is_length = is_length  # nobody said n: it is the schedule's own length
         self.steps_per_epoch = steps_per_epoch
         self.survey = Survey(schedule, n, jump=jump * (1.0 + 1e-9))  # 0.1 to 0.01 is a factor of 10, not more
         self.first = schedule(0)
@@ -41,6 +44,11 @@ class Facts:
         self.peak = self.survey.highest.value
         self.lowest = self.survey.lowest.value
         self.length = schedule.length
+
+    @property
+    def ends_by_plan(self) -> bool:
+        """What begins right at step n is what stands past the end, and no phase that the run misses."""
+        return self.is_length or self.past_end == self.last
 
     @cached_property
     def nodes(self) -> list[Schedule]:

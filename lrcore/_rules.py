@@ -397,22 +397,26 @@ def _last_cycles(facts: Facts) -> Iterator[tuple[int, int]]:
 
 @rule("unreachable-phase")
 def _unreachable_phase(facts: Facts) -> Iterator[Finding]:
-    """A phase, or a value of a Piecewise, that begins when the run is over; a phase of 0 steps."""
+    """A phase, or a value of a Piecewise, that begins when the run is over; a phase of 0 steps.
+
+    The last one may begin right at the end, where that is the schedule's own: it says what stands past it.
+    """
     for offset, node in placed(facts.schedule):
         if isinstance(node, Sequence):
-            yield from _unreachable_parts(node, offset, facts.n)
+            yield from _unreachable_parts(node, offset, facts)
         if isinstance(node, Piecewise):
             late = [offset + mark for mark in node._marks() if offset + mark >= facts.n]
-            if late and offset < facts.n:
+            if late and offset < facts.n and not (late == [facts.n] and facts.ends_by_plan):
                 reason = f"the value from step {late[0]:,} on is never used: the run has {facts.n:,} updates"
                 yield Finding("unreachable-phase", late[0], reason, "move the boundary into the run, or leave it out")
 
 
-def _unreachable_parts(node: Sequence, offset: int, n: int) -> Iterator[Finding]:
-    begin = offset
+def _unreachable_parts(node: Sequence, offset: int, facts: Facts) -> Iterator[Finding]:
+    begin, n = offset, facts.n
     for at, part in enumerate(node.parts):
         steps = part[1] if at + 1 < len(node.parts) else None
-        if begin >= n:
+        is_past_end = begin == n and steps is None and facts.ends_by_plan
+        if begin >= n and not is_past_end:
             reason = f"part {at} of the sequence begins at step {begin:,}, and the run has {n:,} updates"
             yield Finding("unreachable-phase", begin, reason, "shorten the parts before it, or leave it out")
             return

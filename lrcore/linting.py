@@ -48,11 +48,12 @@ def lint(
         >>> lint(Cosine(0.1, 0.0, 1000))
         ()
     """
+    is_length = n is None
     n, steps_per_epoch = asked(schedule, n, steps_per_epoch)
     jump = _check.positive("jump", jump)
     if jump <= 1.0:
         _check.refuse("jump", "a factor > 1", jump)
-    facts = Facts(schedule, n, steps_per_epoch, jump)
+    facts = Facts(schedule, n, steps_per_epoch, jump, is_length=is_length)
     if facts.peak == facts.lowest == 0.0:
         return Findings(_rules.always_zero(facts))
     return Findings(finding for find in RULES.values() for finding in find(facts))

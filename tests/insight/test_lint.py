@@ -280,3 +280,14 @@ def test_findings_in_a_terminal():
 def test_refusals(arguments, options, error, message):
     with pytest.raises(error, match=message):
         lint(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lr.Piecewise([30, 60], [0.1, 0.05, 0.01]),
+        lr.Sequence([(lr.Linear(0.01, 0.1, 10), 10), (lr.Linear(0.1, 0.01, 20), 20), 0.01]),
+    ],
+)
+def test_what_stands_past_the_end_is_no_phase_that_the_run_misses(schedule):
+    assert "unreachable-phase" not in {finding.name for finding in lint(schedule)}
