@@ -18,8 +18,22 @@ from lrcore.compose import Product, Sequence
 from lrcore.curves import Constant, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine, through, wave
+from lrcore.dialects._torchlike import held
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule, is_schedule
+
+__all__ = [
+    "CompositeParamScheduler",
+    "ConstantParamScheduler",
+    "CosineParamScheduler",
+    "ExponentialParamScheduler",
+    "LinearParamScheduler",
+    "MultiStepParamScheduler",
+    "PolynomialDecayParamScheduler",
+    "Span",
+    "StepParamScheduler",
+    "StepWithFixedGammaParamScheduler",
+]
 
 GOES_ON = Quirk(
     "goes-on",
@@ -332,7 +346,7 @@ def CompositeParamScheduler(
             parts.append((_made(f"{name}.schedulers[{at}]", schedulers[at], run, span, int(begin)), stop - begin))
     *earlier, (last, _) = parts
     rest = math.ceil(run.end) - sum(steps for _, steps in earlier)
-    return Sequence([*earlier, *((last,) if strict else ((last, max(rest, 0)), Constant(last(max(rest, 0)))))])
+    return Sequence([*earlier, *((last,) if strict else ((last, max(rest, 0)), held(last, max(rest, 0))))])
 
 
 def _after(run: Span, end: float) -> int:

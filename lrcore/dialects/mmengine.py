@@ -15,10 +15,22 @@ from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Polynomial
-from lrcore.dialects import torch
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
+from lrcore.dialects._torchlike import drops_at, held, one_cycle
 from lrcore.schedule import Schedule
+
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineRestartLR",
+    "ExponentialLR",
+    "LinearLR",
+    "MultiStepLR",
+    "OneCycleLR",
+    "PolyLR",
+    "StepLR",
+]
 
 RISES_AGAIN = Quirk("rises-again", "with a T_max that ends before `end` the cosine goes up again")
 STOPS_SHORT = Quirk(
@@ -56,12 +68,12 @@ def _from(base_lr: float, begin: int, made: Schedule) -> Schedule:
     return Sequence([(base_lr, begin), made]) if begin else made
 
 
-def _frozen(made: Schedule, steps: int) -> Schedule:
-    """The values of so many steps, of which the last one stays."""
-    length = made.length
-    if steps >= INF or (length is not None and length < steps):
+def _frozen(made: Schedule, begin: int, end: int) -> Schedule:
+    """The values of the steps [begin, end), of which the last one stays; an end of INF is none."""
+    steps, length = end - begin, made.length
+    if end >= INF or (length is not None and length < steps):
         return made
-    return Sequence([(made, steps), Constant(made(steps - 1))])
+    return Sequence([(made, steps), held(made, steps - 1)])
 
 
 @peer(
@@ -152,7 +164,8 @@ def ExponentialLR(base_lr: float, gamma: float, begin: int = 0, end: int = INF) 
         >>> ExponentialLR(1.0, 0.5, end=3).table(4).tolist()
         [1.0, 0.5, 0.25, 0.25]
     """
-    return _from(base_lr, begin, _frozen(ExponentialDecay(base_lr, gamma), _span("ExponentialLR", begin, end)))
+    _span("ExponentialLR", begin, end)
+    return _from(base_lr, begin, _frozen(ExponentialDecay(base_lr, gamma), begin, end))
 
 
 @peer(
@@ -170,8 +183,9 @@ def StepLR(base_lr: float, step_size: int, gamma: float = 0.1, begin: int = 0, e
         >>> StepLR(1.0, 2, 0.5, begin=1).table(6).tolist()
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
     """
+    _span("StepLR", begin, end)
     made = ExponentialDecay(base_lr, gamma, step_size).staircase(step_size)
-    return _from(base_lr, begin, _frozen(made, _span("StepLR", begin, end)))
+    return _from(base_lr, begin, _frozen(made, begin, end))
 
 
 @peer(
@@ -191,8 +205,9 @@ def MultiStepLR(
         >>> MultiStepLR(1.0, [1, 3], 0.5, begin=1).table(5).tolist()
         [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    made = torch.MultiStepLR(base_lr, milestones, gamma)
-    return _from(base_lr, begin, _frozen(made, _span("MultiStepLR", begin, end)))
+    _span("MultiStepLR", begin, end)
+    made = drops_at(base_lr, milestones, gamma)
+    return _from(base_lr, begin, _frozen(made, begin, end))
 
 
 def _floor(where: str, base_lr: float, eta_min: float | None, eta_min_ratio: float | None) -> float:
@@ -243,7 +258,7 @@ def CosineAnnealingLR(
     period = steps if T_max is None else T_max
     floor = _floor("CosineAnnealingLR", base_lr, eta_min, eta_min_ratio)
     made = cosine(base_lr, floor, period, rises_again=strict and period < steps - 1)
-    return _from(base_lr, begin, _frozen(made, steps) if strict or period > steps else made)
+    return _from(base_lr, begin, _frozen(made, begin, end) if strict or period > steps else made)
 
 
 @peer(
@@ -290,8 +305,8 @@ def CosineRestartLR(
     steps, total = _span(name, begin, end), sum(periods)
     waves = [(Cosine(base_lr * w, floor, period), period) for w, period in zip(restart_weights, periods, strict=True)]
     made = Sequence([*waves[:-1], waves[-1][0]])
-    cut = min(steps, total) if strict else steps
-    return _from(base_lr, begin, _frozen(made, cut) if strict or steps < total else made)
+    stop = min(end, begin + total) if strict else end
+    return _from(base_lr, begin, _frozen(made, begin, stop) if strict or steps < total else made)
 
 
 @peer(
@@ -335,15 +350,7 @@ def OneCycleLR(
     steps = _span("OneCycleLR", begin, end)
     if begin and base_lr is None:
         _check.refuse("OneCycleLR.base_lr", f"a learning rate for the steps before begin = {begin}", base_lr)
-    made = torch.OneCycleLR(
-        eta_max,
-        steps if total_steps is None else total_steps,
-        pct_start=pct_start,
-        anneal_strategy=anneal_strategy,
-        div_factor=div_factor,
-        final_div_factor=final_div_factor,
-        three_phase=three_phase,
-        strict=strict and total_steps is not None and total_steps < steps,
-    )
-    cut_off = total_steps is not None and total_steps > steps
-    return _from(base_lr or 0.0, begin, _frozen(made, steps) if cut_off else made)
+    shape = (pct_start, anneal_strategy, div_factor, final_div_factor, three_phase)
+    total = steps if total_steps is None else total_steps
+    made = one_cycle("OneCycleLR.eta_max", eta_max, total, *shape, strict=strict and total < steps)
+    return _from(base_lr or 0.0, begin, _frozen(made, begin, end) if total > steps else made)

@@ -22,9 +22,19 @@ from lrcore.curves import Constant, Cosine, Exponential, Linear, Polynomial, Tab
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import through, until, wave
 from lrcore.dialects._timm_parts import Cycles, after_warmup, between, drops_every, is_whole, share, with_noise
-from lrcore.dialects.torch import MultiStepLR
+from lrcore.dialects._torchlike import drops_at
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule
+
+__all__ = [
+    "CosineLRScheduler",
+    "MultiStepLRScheduler",
+    "PolyLRScheduler",
+    "StepLRScheduler",
+    "TanhLRScheduler",
+    "WSDLRScheduler",
+    "create_scheduler_v2",
+]
 
 MISSES_RESTARTS = Quirk(
     "misses-restarts",
@@ -315,7 +325,7 @@ def MultiStepLRScheduler(
         >>> MultiStepLRScheduler(1.0, [2, 4], 0.5).table(5).tolist()
         [1.0, 0.5, 0.5, 0.25, 0.25]
     """
-    made = MultiStepLR(base_lr, [max(milestone - 1, 0) for milestone in decay_t], decay_rate)
+    made = drops_at(base_lr, [max(milestone - 1, 0) for milestone in decay_t], decay_rate)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
     made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
     return until(Constant(base_lr), 1, made) if strict and not warmup_t else made

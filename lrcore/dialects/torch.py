@@ -6,20 +6,18 @@ Update number 0 uses f(0): the constructor applies it, and `scheduler.step()` af
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrcore import _check
-from lrcore._check import SMALLEST, choice, flag, not_negative, positive, value, whole
+from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Cycle, Product, Sequence as InSequence
 from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial, Table
 from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import cosine, through, wave
+from lrcore.dialects._parts import cosine
+from lrcore.dialects._torchlike import drops_at, not_tiny, one_cycle
 from lrcore.recipes import triangular
 from lrcore.schedule import Schedule, is_schedule
 
@@ -102,15 +100,7 @@ def MultiStepLR(base_lr: float, milestones: Sequence[int], gamma: float = 0.1) -
         >>> MultiStepLR(1.0, [2, 4, 4], 0.5).table(6).tolist()
         [1.0, 1.0, 0.5, 0.5, 0.125, 0.125]
     """
-    places = sorted(set(milestones) - {0})
-    passed = np.searchsorted(sorted(milestones), [0, *places], side="right")
-    values = _not_tiny(ExponentialDecay(base_lr, gamma)(passed))
-    return Piecewise(places, values) if places else Constant(float(values[0]))
-
-
-def _not_tiny(values: NDArray[Any]) -> NDArray[Any]:
-    """A product of many factors that is below all that a learning rate can be is 0."""
-    return np.where(np.abs(values) < SMALLEST, 0.0, values)
+    return drops_at(base_lr, milestones, gamma)
 
 
 @peer(
@@ -301,44 +291,8 @@ def OneCycleLR(
         if epochs is None or steps_per_epoch is None:
             raise ValueError("OneCycleLR.total_steps: expected total_steps, or epochs and steps_per_epoch, got neither")
         total_steps = _steps("OneCycleLR.epochs * steps_per_epoch", epochs * steps_per_epoch)
-    first = value("OneCycleLR.max_lr / div_factor", max_lr / div_factor)
-    last = value("OneCycleLR.max_lr / div_factor / final_div_factor", first / final_div_factor)
-    up = pct_start * total_steps - 1.0
-    points = [(0.0, first), (up, max_lr), (total_steps - 1.0, last)]
-    if three_phase:
-        points[2:2] = [(2.0 * pct_start * total_steps - 2.0, first)]
-    return _through_points(points, total_steps, anneal_strategy, strict)
-
-
-def _through_points(points: list[tuple[float, float]], total_steps: int, curve: str, strict: bool) -> Schedule:
-    """Phases between (moment, value) points; the updates up to a moment belong to the phase that ends there."""
-    parts: list[Any] = []
-    begin, moment, value_then = 0, *points[0]
-    for at, ((since, first), (until, end)) in enumerate(pairwise(points), start=2):
-        stop = math.floor(until) + 1 if at < len(points) else total_steps + 1
-        if not strict:
-            stop = min(stop, total_steps)
-        if stop <= begin or (at < len(points) and until <= since):
-            continue
-        parts.append((_phase(first, end, since - begin, until - begin, curve, goes_on=strict), stop - begin))
-        begin, moment, value_then = stop, until, end
-    phase, steps = parts[-1]
-    if not (strict or isinstance(phase, Constant) or phase.length == steps - 1):  # it does not hold from there
-        final = value_then if moment == total_steps - 1 else phase(steps - 1)
-        parts[-1:] = [(phase, steps - 1), (Constant(final), 1)]
-    lasting = [part for part in parts if part[1]]
-    return InSequence([*lasting[:-1], lasting[-1][0]]) if len(lasting) > 1 else lasting[0][0]
-
-
-def _phase(init_value: float, end_value: float, since: float, until: float, curve: str, *, goes_on: bool) -> Schedule:
-    """From one moment to another, as seen from an update on or after the first one."""
-    if init_value == end_value or since == until:
-        return Constant(end_value)
-    if since == 0.0 and until == int(until) and not goes_on:
-        return (Cosine if curve == "cos" else Linear)(init_value, end_value, int(until))
-    if curve == "linear":
-        return through(since, init_value, until, end_value)
-    return wave(init_value, end_value, since, until)
+    shape = (pct_start, anneal_strategy, div_factor, final_div_factor, three_phase)
+    return one_cycle("OneCycleLR.max_lr", max_lr, total_steps, *shape, strict=strict)
 
 
 @peer(
@@ -396,7 +350,7 @@ def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule]) -> Schedule
 def _factors(where: str, given: Any) -> Any:
     if isinstance(given, Schedule) or callable(given):
         return given
-    return Table(_not_tiny(_check.array(where, given, "fiu", "factors")))
+    return Table(not_tiny(_check.array(where, given, "fiu", "factors")))
 
 
 def _as_schedule(where: str, given: Any, steps: int | None) -> Schedule:
@@ -405,7 +359,7 @@ def _as_schedule(where: str, given: Any, steps: int | None) -> Schedule:
         return given
     if steps is None:
         _check.refuse(f"{where}, for a function", "how many updates it is tabulated over", steps)
-    return Table(_not_tiny(np.array([float(given(step)) for step in range(steps)])))
+    return Table(not_tiny(np.array([float(given(step)) for step in range(steps)])))
 
 
 @peer(
@@ -453,7 +407,7 @@ def MultiplicativeLR(
     if n is None:
         _check.refuse("MultiplicativeLR.steps, for factors without an end", "how many updates are tabulated", steps)
     listed = factors.table(n + goes_on)
-    values = _not_tiny(np.multiply.accumulate([base_lr, *listed[1:]]))
+    values = not_tiny(np.multiply.accumulate([base_lr, *listed[1:]]))
     if not goes_on or values[-1] == 0.0:
         return Table(values)
     rest = ExponentialDecay(float(values[-1]), factors(len(values)))

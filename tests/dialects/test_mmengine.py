@@ -276,3 +276,14 @@ def test_what_is_refused():
         dialect.CosineRestartLR(0.1, [3, 4], eta_min=0.0)
     with pytest.raises(ValueError, match=r"LinearLR.start_factor: expected a number between 0 and 1"):
         dialect.LinearLR(0.1, 1.5)
+
+
+def test_what_stays_may_be_too_small_for_a_learning_rate():
+    arguments = {"base_lr": 1.0, "gamma": 0.5, "end": 1000}
+    assert trace("ExponentialLR")(arguments, 1001)[-1] < 1e-290
+    assert dialect.ExponentialLR(**arguments)(1000) == 0.0
+
+
+def test_a_growth_without_an_end():
+    for build in (dialect.ExponentialLR, lambda *given, **where: dialect.StepLR(given[0], 1, given[1], **where)):
+        assert build(1.0, 2.0, begin=1).table(4).tolist() == [1.0, 1.0, 2.0, 4.0]

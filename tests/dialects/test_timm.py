@@ -353,3 +353,14 @@ def test_the_arguments_of_noise_are_shares_of_the_run():
         dialect.create_scheduler_v2(0.1, "plateau")
     with pytest.raises(ValueError, match=r"updates_per_epoch: expected a whole number of updates, an int >= 1, got 0"):
         dialect.create_scheduler_v2(0.1, step_on_epochs=False)
+
+
+@pytest.mark.parametrize("name", ["CosineLRScheduler", "PolyLRScheduler", "TanhLRScheduler"])
+@pytest.mark.parametrize(("mul", "missed"), [(3, [247]), (10, [227]), (1.5, [])])
+def test_strict_misses_the_restarts_that_timm_misses(name, mul, missed):
+    arguments = {"base_lr": 0.1, "t_initial": 2, "cycle_mul": mul, "cycle_limit": 6, "warmup_t": 5}
+    arguments["warmup_prefix"] = True
+    theirs = stepped(name)(arguments, 300)
+    np.testing.assert_allclose(getattr(dialect, name)(**arguments, strict=True).table(300), theirs, rtol=0, atol=1e-12)
+    away = np.flatnonzero(np.abs(getattr(dialect, name)(**arguments).table(300) - theirs) > 1e-12)
+    assert away.tolist() == missed
