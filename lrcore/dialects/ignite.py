@@ -19,6 +19,14 @@ from lrcore.dialects._dialect import many, optional, peer
 from lrcore.functions import Line
 from lrcore.schedule import Schedule, is_schedule
 
+__all__ = [
+    "ConcatScheduler",
+    "CosineAnnealingScheduler",
+    "LinearCyclicalScheduler",
+    "PiecewiseLinear",
+    "create_lr_scheduler_with_warmup",
+]
+
 Shape = Callable[[float, float, int], Schedule]  # of start_value, end_value and cycle_size
 
 _CYCLE: dict[str, Any] = {

@@ -20,6 +20,20 @@ from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule
 
+__all__ = [
+    "get_constant_schedule",
+    "get_constant_schedule_with_warmup",
+    "get_cosine_schedule_with_warmup",
+    "get_cosine_with_hard_restarts_schedule_with_warmup",
+    "get_cosine_with_min_lr_schedule_with_warmup",
+    "get_cosine_with_min_lr_schedule_with_warmup_lr_rate",
+    "get_inverse_sqrt_schedule",
+    "get_linear_schedule_with_warmup",
+    "get_polynomial_decay_schedule_with_warmup",
+    "get_scheduler",
+    "get_wsd_schedule",
+]
+
 RISES_AGAIN = Quirk(
     "rises-again", "past num_training_steps the cosine goes up again: 0, .146, .5, .854 of base_lr for a decay of 4"
 )
