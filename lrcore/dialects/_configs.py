@@ -18,7 +18,9 @@ from lrcore.dialects._dialect import PEERS, Peer
 from lrcore.schedule import Schedule
 
 _MISSING = object()
-_AS_CLOSE_AS_A_SLIP = 0.88  # of difflib's measure: "warmup_step" for "warmup_steps", not "save_steps" for "max_steps"
+# Of difflib's measure, for any key and for one with a prefix of the schedule's: "warmup_step" is a slip of "warmup_steps",
+# "save_steps" none of "max_steps".
+_AS_CLOSE_AS_A_SLIP = (0.88, 0.75)
 
 
 class ConfigError(ValueError):
@@ -90,12 +92,13 @@ class Config:
             return None
 
     def refuse_slips(self, known: Iterable[str], *, prefixes: tuple[str, ...] = (), others: Iterable[str] = ()) -> None:
-        """Refuses keys that are none of `known` and look like one: close to it, or with a prefix of the schedule's."""
+        """Refuses keys that are none of `known` and look like one, more so those with a prefix of the schedule's."""
         names = list(known)
         for key in self.keys:
             if not isinstance(key, str) or key in names or key in others:
                 continue
-            if key.startswith(prefixes) or get_close_matches(key, names, 1, _AS_CLOSE_AS_A_SLIP):
+            close = _AS_CLOSE_AS_A_SLIP[key.startswith(prefixes)]
+            if get_close_matches(key, names, 1, close):
                 self.wrong(key, f"expected a key that is known, got {key!r}{_check.did_you_mean(key, names)}")
 
     def raise_errors(self) -> None:

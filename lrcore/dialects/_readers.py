@@ -11,6 +11,7 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import not_negative, number, positive, value, whole
 from lrcore.dialects._configs import BaseRate, Config, call, peer_of, peers_of, reader
+from lrcore.dialects._dialect import many
 from lrcore.schedule import Schedule
 
 _FRAMEWORKS = (
@@ -118,135 +119,63 @@ def _hf_warmup(config: Config, steps: int | None) -> int:
 
 # ---- timm ----
 
-_TIMM_CYCLES = {"lr_cycle_mul": "cycle_mul", "lr_cycle_decay": "cycle_decay", "lr_cycle_limit": "cycle_limit"}
-_TIMM_KEYS = {
-    *(
-        "sched",
-        "lr",
-        "epochs",
-        "decay_epochs",
-        "decay_milestones",
-        "warmup_epochs",
-        "decay_rate",
-        "min_lr",
-        "warmup_lr",
-    ),
-    *("warmup_prefix", "lr_noise", "lr_noise_pct", "lr_noise_std", "lr_k_decay", "lr_decay_fn"),
-    *("lr_stable_timescale", "sched_on_updates", "seed", "cooldown_epochs", *_TIMM_CYCLES),
+
+def _shares(where: str, given: Any) -> Any:
+    return (
+        many(not_negative, "shares")(where, given) if isinstance(given, (list, tuple)) else not_negative(where, given)
+    )
+
+
+# Each argument of its training script: what its factory calls it, and the default that the factory gives it.
+_TIMM: dict[str, tuple[str, _check.Check, Any]] = {
+    "epochs": ("num_epochs", whole(1), 100),
+    "decay_epochs": ("decay_epochs", positive, 30),
+    "decay_milestones": ("decay_milestones", many(whole(0), "epochs"), (30, 60)),
+    "warmup_epochs": ("warmup_epochs", whole(0), 5),
+    "decay_rate": ("decay_rate", positive, 0.1),
+    "min_lr": ("min_lr", value, 0.0),
+    "warmup_lr": ("warmup_lr", value, 1e-5),
+    "warmup_prefix": ("warmup_prefix", _check.flag, False),
+    "lr_noise": ("noise", _shares, None),
+    "lr_noise_pct": ("noise_pct", positive, 0.67),
+    "lr_noise_std": ("noise_std", positive, 1.0),
+    "seed": ("noise_seed", whole(0), 42),
+    "lr_cycle_mul": ("cycle_mul", positive, 1.0),
+    "lr_cycle_decay": ("cycle_decay", positive, 0.1),
+    "lr_cycle_limit": ("cycle_limit", whole(0), 1),
+    "lr_k_decay": ("k_decay", positive, 1.0),
+    "lr_decay_fn": ("decay_fn", lambda _where, given: given, None),
+    "lr_stable_timescale": ("stable_timescale", positive, None),
 }
-_TIMM = {
-    "cosine": "CosineLRScheduler",
-    "tanh": "TanhLRScheduler",
-    "poly": "PolyLRScheduler",
-    "step": "StepLRScheduler",
-    "constant": "StepLRScheduler",
-    "multistep": "MultiStepLRScheduler",
-    "wsd": "WSDLRScheduler",
-    "rsqrt": "WSDLRScheduler",
-}
-_TIMM_CALLS = {
-    "t_initial": "epochs",
-    "decay_t": "decay_epochs",
-    "lr_min": "min_lr",
-    "warmup_t": "warmup_epochs",
-    "warmup_lr_init": "warmup_lr",
-    "noise_range_t": "lr_noise",
-    "noise_pct": "lr_noise_pct",
-    "power": "decay_rate",
-    "noise_std": "lr_noise_std",
-    "noise_seed": "seed",
-    "k_decay": "lr_k_decay",
-    "decay_fn": "lr_decay_fn",
-    "stable_timescale": "lr_stable_timescale",
-    **{ours: theirs for theirs, ours in _TIMM_CYCLES.items()},
-}
+_TIMM_OTHERS = ("lr_base", "lr_base_size", "lr_base_scale", "patience_epochs", "cooldown_epochs")
 
 
 @reader("timm", lambda config: "sched" in config)
 def timm(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
-    """Arguments of its training script, with the defaults of its factory."""
+    """Arguments of its training script."""
+    from lrcore.dialects import timm as dialect
+
     config = _flat(config)
-    others = ("lr_base", "lr_base_size", "lr_base_scale", "patience_epochs")
-    config.refuse_slips(_TIMM_KEYS, prefixes=("lr_", "warmup", "sched"), others=others)
-    kind = config.take("sched", _check.choice(*_TIMM))
+    config.refuse_slips(
+        (*_TIMM, "sched", "lr", "sched_on_updates"), prefixes=("lr_", "warmup", "sched"), others=_TIMM_OTHERS
+    )
+    sched = config.take("sched", _check.choice(*dialect.SCHEDULERS))
+    rate = config.take("lr", value)
     on_updates = config.take("sched_on_updates", _check.flag, False)
     if on_updates and steps_per_epoch is None:
         config.wrong("sched_on_updates", "expected steps_per_epoch beside it, got nothing")
-    if config.errors or kind is None:
+    arguments = {theirs: config.take(key, check, default) for key, (theirs, check, default) in _TIMM.items()}
+    if config.errors:
         return None
-    each = steps_per_epoch if on_updates and steps_per_epoch else 1
-    arguments = _timm_arguments(config, kind, each)
-    peer = peer_of("timm", _TIMM[kind])
-    if config.errors or peer is None:
+    arguments |= {"step_on_epochs": not on_updates, "updates_per_epoch": steps_per_epoch or 0, "strict": strict}
+    try:
+        made = dialect.create_scheduler_v2(rate, sched, **arguments)
+    except (ValueError, TypeError) as error:
+        config.wrong("", str(error))
         return None
-    base = BaseRate(config.keys.get("lr"), config.at("lr"))
-    made = call(peer, config, base, strict=strict, given=arguments, called=_TIMM_CALLS)
-    if made is None or on_updates or steps_per_epoch is None:
+    if on_updates or steps_per_epoch is None:
         return made
     return made.stretch(steps_per_epoch).staircase(steps_per_epoch)._with_hints(origin=made.origin)
-
-
-def _timm_arguments(config: Config, kind: str, each: int) -> dict[str, Any]:
-    """What the factory makes of the arguments, times in epochs of `each`."""
-    epochs = config.take("epochs", whole(1), 100) or 1
-    warmup = config.take("warmup_epochs", whole(0), 5) or 0
-    prefix = config.take("warmup_prefix", _check.flag, False)
-    rate = config.take("decay_rate", positive, 0.1)
-    arguments: dict[str, Any] = {"warmup_t": warmup * each, "warmup_lr_init": config.take("warmup_lr", value, 1e-5)}
-    arguments |= _timm_noise(config, epochs * each)
-    if kind in ("step", "constant"):
-        every = config.take("decay_epochs", positive, 30) or 1
-        steps = (
-            {"decay_t": 1, "decay_rate": 1.0} if kind == "constant" else {"decay_t": every * each, "decay_rate": rate}
-        )
-        return arguments | {"warmup_prefix": prefix} | steps
-    if kind == "multistep":
-        places = config.take(
-            "decay_milestones", lambda where, given: _check.items(where, given, "epochs"), (90, 180, 270)
-        )
-        return arguments | {"warmup_prefix": prefix, "decay_t": [at * each for at in places or ()], "decay_rate": rate}
-    arguments["lr_min"] = config.take("min_lr", value, 0.0)
-    if kind in ("wsd", "rsqrt"):
-        return arguments | _timm_stable(config, kind, (epochs if prefix else epochs - warmup) * each, each)
-    arguments |= {"t_initial": epochs * each, "warmup_prefix": prefix}
-    defaults = {"lr_cycle_mul": 1.0, "lr_cycle_decay": 0.1, "lr_cycle_limit": 1}
-    arguments |= {ours: config.keys.get(theirs, defaults[theirs]) for theirs, ours in _TIMM_CYCLES.items()}
-    if kind != "tanh":
-        arguments["k_decay"] = config.take("lr_k_decay", positive, 1.0)
-    return arguments | ({"power": rate} if kind == "poly" else {})
-
-
-def _timm_noise(config: Config, length: int) -> dict[str, Any]:
-    noise = config.keys.get("lr_noise")
-    if noise is None:
-        return {}
-    shares = [
-        config.checked("lr_noise", not_negative, share) or 0.0
-        for share in (noise if isinstance(noise, list) else [noise])
-    ]
-    places = [share * length for share in shares]
-    return {
-        "noise_range_t": places[0] if len(places) == 1 else places,
-        "noise_pct": config.take("lr_noise_pct", positive, 0.67),
-        "noise_std": config.take("lr_noise_std", positive, 1.0),
-        "noise_seed": config.take("seed", whole(0), 42),
-    }
-
-
-def _timm_stable(config: Config, kind: str, length: int, each: int) -> dict[str, Any]:
-    decay = config.take("decay_epochs", positive, 30) or 30
-    steps = round(decay * length if decay < 1 else decay * each)
-    if not 0 < steps <= length:
-        config.wrong("decay_epochs", f"expected a decay within the {length} that the warm-up leaves, got {steps}")
-    fall = config.keys.get("lr_decay_fn") or ("linear" if kind == "rsqrt" else "1-sqrt")
-    timescale = config.take("lr_stable_timescale", positive, None)
-    return {
-        "t_initial": length,
-        "decay_t": steps,
-        "decay_fn": fall,
-        "stable_fn": "rsqrt" if kind == "rsqrt" else "constant",
-        "stable_timescale": None if timescale is None else timescale * each,
-    }
 
 
 # ---- Megatron ----

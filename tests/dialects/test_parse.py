@@ -1,0 +1,312 @@
+"""Configurations of other libraries beside the schedules that those make of them."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings, strategies as st
+from timm_loader import load
+
+import lrcore
+from lrcore import dialects
+from lrcore.dialects import ConfigError, composer, deepspeed, megatron, paddle, parse, torch as torch_dialect
+
+timm = load()
+spans = st.integers(1, 30)
+rates = st.floats(1e-4, 1.0)
+
+
+def optimizer(rate):
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+
+
+# ---- DeepSpeed ----
+
+
+def test_deepspeed():
+    """A file as it is trained with: other keys stay unread."""
+    config = json.loads("""{
+        "train_batch_size": 16, "gradient_clipping": 1.0, "zero_optimization": {"stage": 2},
+        "optimizer": {"type": "AdamW", "params": {"lr": 0.001, "betas": [0.9, 0.95]}},
+        "scheduler": {"type": "WarmupCosineLR", "params": {"total_num_steps": 100, "warmup_num_steps": 10}}
+    }""")
+    assert parse(config) == deepspeed.WarmupCosineLR(0.001, 100, warmup_num_steps=10)
+    schedule = parse(config, strict=True)
+    assert schedule == deepspeed.WarmupCosineLR(0.001, 100, warmup_num_steps=10, strict=True)
+    assert [quirk.name for quirk in schedule.origin.quirks] == ["twice-at-start", "peak-unused"]
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("WarmupLR", {"warmup_max_lr": 0.1, "warmup_type": "linear"}),
+        ("WarmupDecayLR", {"total_num_steps": 50, "warmup_num_steps": 5}),
+        ("OneCycle", {"cycle_min_lr": 0.01, "cycle_max_lr": 0.1, "cycle_momentum": True, "cycle_min_mom": 0.8}),
+        ("LRRangeTest", {"lr_range_test_min_lr": 0.1, "last_batch_iteration": -1}),
+    ],
+)
+def test_deepspeed_schedulers(name, params):
+    """Without an optimizer, whose learning rate they do not use; momentum is no learning rate."""
+    ours = {key: given for key, given in params.items() if not key.startswith(("cycle_mom", "cycle_min_mom", "last"))}
+    base = {"base_lr": 1.0} if name == "WarmupLR" else {}
+    assert parse({"scheduler": {"type": name, "params": params}}) == getattr(deepspeed, name)(**base, **ours)
+
+
+# ---- transformers ----
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    kind=st.sampled_from(
+        ["linear", "cosine", "constant", "constant_with_warmup", "cosine_with_restarts", "inverse_sqrt"]
+    ),
+    rate=rates,
+    warmup=st.one_of(st.integers(0, 20), st.floats(0.01, 0.5)),
+    steps=st.integers(20, 60),
+)
+def test_transformers(kind, rate, warmup, steps):
+    """As its Trainer asks for them."""
+    arguments = {"lr_scheduler_type": kind, "learning_rate": rate, "warmup_steps": warmup, "max_steps": steps}
+    count = int(warmup) if warmup >= 1 else math.ceil(steps * warmup)
+    theirs = optimizer(rate)
+    scheduler = transformers.get_scheduler(kind, theirs, num_warmup_steps=count, num_training_steps=steps)
+    expected = []
+    for _ in range(steps):
+        expected.append(theirs.param_groups[0]["lr"])
+        theirs.step()
+        scheduler.step()
+    table = parse({**arguments, "output_dir": "out", "save_steps": 500, "eval_strategy": "steps"}).table(steps)
+    assert np.abs(table - expected).max() <= 1e-13 * rate
+
+
+def test_transformers_defaults_and_epochs():
+    schedule = parse({"lr_scheduler_type": "linear"}, steps_per_epoch=7)
+    assert schedule == lrcore.Linear(5e-5, 0.0, 21)
+    epochs = {"learning_rate": 0.1, "num_train_epochs": 2.5, "warmup_ratio": 0.1}
+    assert parse(epochs, steps_per_epoch=7).length == 18
+    assert parse(epochs, steps_per_epoch=7)(2) == 0.1
+    assert parse({"lr_scheduler_type": transformers.SchedulerType.CONSTANT, "learning_rate": 1}) == lrcore.Constant(1.0)
+    extra = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1}, "max_steps": 9}
+    assert parse({**extra, "learning_rate": 1.0})(9) == pytest.approx(0.1)
+
+
+# ---- timm ----
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sched=st.sampled_from(["cosine", "tanh", "poly", "step", "constant", "multistep", "wsd", "rsqrt"]),
+    rate=rates,
+    epochs=st.integers(30, 50),
+    warmup=st.integers(1, 9),
+    low=st.floats(1e-6, 1e-4),
+    prefix=st.booleans(),
+    on_updates=st.booleans(),
+)
+def test_timm(sched, rate, epochs, warmup, low, prefix, on_updates):
+    """As its factory makes them of the arguments; the missing ones by its defaults."""
+    arguments = {"sched": sched, "epochs": epochs, "warmup_epochs": warmup, "min_lr": low, "warmup_prefix": prefix}
+    arguments |= {"sched_on_updates": on_updates, "decay_epochs": 3}
+    theirs = optimizer(rate)
+    scheduler, _ = timm.create_scheduler(SimpleNamespace(**arguments), theirs, updates_per_epoch=4)
+    every = 4 * epochs if on_updates else epochs
+    expected = []
+    for t in range(every):
+        (scheduler.step_update if on_updates else scheduler.step)(t)
+        expected.append(theirs.param_groups[0]["lr"])
+    schedule = parse({**arguments, "lr": rate, "model": "resnet50"}, steps_per_epoch=4, strict=True)
+    steps = schedule.table(4 * epochs)
+    per_epoch = steps if on_updates else steps[::4]
+    assert np.abs(per_epoch - expected).max() <= 1e-11 * rate
+    assert on_updates or (steps.reshape(-1, 4) == steps[::4, None]).all(), "in epochs it changes once an epoch"
+
+
+# ---- Megatron ----
+
+
+def test_megatron_in_iterations():
+    arguments = {"lr": 1e-3, "min_lr": 1e-4, "lr_decay_style": "cosine", "train_iters": 1000, "lr_warmup_iters": 100}
+    expected = megatron.OptimizerParamScheduler(0.0, 1e-3, 1e-4, 100, 1000, "cosine")
+    assert parse({**arguments, "hidden_size": 1024, "weight_decay": 0.1}) == expected
+    assert parse({f"--{key.replace('_', '-')}": given for key, given in arguments.items()}) == expected
+    assert parse({**arguments, "lr_decay_iters": 500}).length == 500
+
+
+def test_megatron_in_samples():
+    arguments = {"lr": 1.0, "train_samples": 1000, "lr_warmup_samples": 150, "global_batch_size": 20}
+    schedule = parse(arguments)
+    assert schedule == megatron.OptimizerParamScheduler(0.0, 1.0, 0.0, 150, 1000, "linear", samples_per_update=20)
+    assert schedule(1) == pytest.approx(20 / 150)
+
+
+@given(share=st.integers(0, 999).map(lambda mil: mil / 1000), iters=st.integers(1, 500))
+@settings(max_examples=40, deadline=None)
+def test_megatron_warmup_by_its_share(share, iters):
+    """A warm-up that ends between two iterations is not rounded."""
+    schedule = parse({"lr": 1.0, "train_iters": iters, "lr_warmup_fraction": share})
+    end = share * iters
+    for t in range(iters + 1):
+        expected = t / end if t <= end and end else (iters - t) / (iters - end)
+        assert schedule(t) == pytest.approx(expected, abs=1e-9)
+
+
+def test_megatron_wsd():
+    arguments = {"lr": 1.0, "train_iters": 100, "lr_decay_style": "WSD", "lr_wsd_decay_iters": 20}
+    expected = megatron.OptimizerParamScheduler(0.0, 1.0, 0.0, 0, 100, "WSD", 20, "exponential")
+    assert parse(arguments) == expected
+
+
+# ---- Hydra ----
+
+STEP = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 30}
+SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"scheduler": STEP, "optimizer": SGD},
+        {"lr_scheduler": {**STEP, "_partial_": True}, "optimizer": {**SGD, "lr": "1e-1"}, "trainer": {"max_epochs": 9}},
+        {**STEP, "lr": 0.1},
+    ],
+)
+def test_hydra(config):
+    assert parse(config) == torch_dialect.StepLR(0.1, 30)
+
+
+def test_hydra_nests():
+    nested = {
+        "_target_": "torch.optim.lr_scheduler.SequentialLR",
+        "schedulers": [
+            {"_target_": "torch.optim.lr_scheduler.LinearLR", "start_factor": 0.1, "total_iters": 5},
+            {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "T_max": 20},
+        ],
+        "milestones": [5],
+    }
+    children = [torch_dialect.LinearLR(0.5, 0.1, total_iters=5), torch_dialect.CosineAnnealingLR(0.5, 20)]
+    assert parse({"scheduler": nested, "optimizer": {"lr": 0.5}}) == torch_dialect.SequentialLR(children, [5])
+
+
+def test_hydra_of_other_dialects():
+    target = {"_target_": "paddle.optimizer.lr.PolynomialDecay", "learning_rate": 0.1, "decay_steps": 9}
+    assert parse({"scheduler": target}) == paddle.PolynomialDecay(0.1, 9)
+    cyclic = {"_target_": "torch.optim.lr_scheduler.CyclicLR", "base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5}
+    assert parse({"scheduler": cyclic, "optimizer": SGD}) == torch_dialect.CyclicLR(0.01, 0.1, 5)
+
+
+# ---- Composer ----
+
+
+@pytest.mark.parametrize(
+    "schedulers",
+    [
+        {"scheduler": {"name": "cosine_with_warmup", "t_warmup": "100ba", "alpha_f": 0.1}},
+        {"schedulers": {"cosine_decay_with_warmup": {"t_warmup": "100ba", "alpha_f": 0.1}}},
+        {"schedulers": [{"CosineAnnealingWithWarmupScheduler": {"t_warmup": "100ba", "alpha_f": 0.1}}]},
+    ],
+)
+def test_composer(schedulers):
+    config = {**schedulers, "optimizer": {"name": "decoupled_adamw", "lr": 6.0e-4}, "max_duration": "4800ba"}
+    assert parse(config) == composer.CosineAnnealingWithWarmupScheduler(6e-4, "100ba", alpha_f=0.1)
+
+
+def test_composer_multiplies():
+    config = {"schedulers": [{"linear_decay": {}}, {"multistep": {"milestones": ["2ba"]}}], "optimizer": {"lr": 1.0}}
+    assert parse(config).bind(total_steps=4).table(5).tolist() == [1.0, 0.75, 0.05, 0.025, 0.0]
+
+
+# ---- What is wrong ----
+
+
+def wrong(config, **options):
+    with pytest.raises(ConfigError) as caught:
+        parse(config, **options)
+    return dict(caught.value.errors)
+
+
+def test_all_errors_at_once_with_their_paths():
+    config = {"scheduler": {"type": "WarmupCosineLR", "params": {"total_num_step": 9, "warmup_type": "log "}}}
+    errors = wrong(config)
+    assert set(errors) == {
+        "scheduler.params.total_num_step",
+        "scheduler.params.total_num_steps",
+        "scheduler.params.warmup_type",
+        "optimizer.params.lr",
+    }
+    assert "did you mean 'total_num_steps'" in errors["scheduler.params.total_num_step"]
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "message"),
+    [
+        ({"scheduler": {"type": "WarmpLR"}}, "scheduler.type", "did you mean 'WarmupLR'"),
+        ({"scheduler": {"type": "WarmupLR", "params": 3}}, "scheduler.params", "expected a mapping, got 3"),
+        (
+            {"scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": "auto"}}},
+            "scheduler.params.warmup_max_lr",
+            "expected a number, got 'auto'",
+        ),
+        ({"learning_rate": 0.1, "max_steps": 9, "warmup_step": 3}, "warmup_step", "did you mean 'warmup_steps'"),
+        (
+            {"learning_rate": 0.1, "lr_schedular_type": "linear"},
+            "lr_schedular_type",
+            "did you mean 'lr_scheduler_type'",
+        ),
+        ({"learning_rate": 0.1}, "max_steps", "expected the updates of the run, or steps_per_epoch beside"),
+        ({"learning_rate": 0.1, "max_steps": 9.5}, "max_steps", "an int >= 1"),
+        ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", "expected 'constant'"),
+        (
+            {"lr_scheduler_type": "cosine", "max_steps": 9, "lr_scheduler_kwargs": {"num_cycle": 1}},
+            "lr_scheduler_kwargs.num_cycle",
+            "did you mean 'num_cycles'",
+        ),
+        ({"sched": "cosine", "lr": 0.1, "warmup_epoch": 3}, "warmup_epoch", "did you mean 'warmup_epochs'"),
+        ({"sched": "cosin", "lr": 0.1}, "sched", "did you mean 'cosine'"),
+        ({"sched": "cosine"}, "lr", "expected a value, got nothing"),
+        (
+            {"sched": "cosine", "lr": 0.1, "sched_on_updates": True},
+            "sched_on_updates",
+            "expected steps_per_epoch beside",
+        ),
+        ({"lr": 1.0, "train_iters": 9, "lr_decay_styl": "linear"}, "lr_decay_styl", "did you mean 'lr_decay_style'"),
+        ({"lr": 1.0, "train_iters": 9, "min_lr": 2.0}, "lr", "expected a number >= min_lr"),
+        ({"lr": 1.0, "train_samples": 9}, "global_batch_size", "expected a value, got nothing"),
+        ({"scheduler": STEP}, "optimizer.lr", "expected the learning rate that StepLR takes from there"),
+        (
+            {"scheduler": {**STEP, "_target_": "torch.optim.lr_scheduler.SteppLR"}, "optimizer": SGD},
+            "scheduler._target_",
+            "did you mean 'StepLR'",
+        ),
+        (
+            {"scheduler": {"_target_": "os.system", "command": "true"}, "optimizer": SGD},
+            "scheduler._target_",
+            "expected a schedule of torch",
+        ),
+        ({"scheduler": {"name": "cosine_warmup"}, "optimizer": SGD}, "scheduler.name", "did you mean"),
+        ({"schedulers": [], "optimizer": SGD}, "schedulers", "at least one scheduler"),
+        ({"steps": 3}, "", "expected the configuration of one framework, got no framework's"),
+        ({"sched": "cosine", "lr_scheduler_type": "linear"}, "", "more than one framework's: say which"),
+    ],
+)
+def test_refusals(config, path, message):
+    errors = wrong(config)
+    assert path in errors
+    assert message in errors[path]
+
+
+def test_arguments_of_parse():
+    with pytest.raises(TypeError, match=r"parse.config: expected a mapping"):
+        parse([("sched", "cosine")])
+    with pytest.raises(ValueError, match=r"parse.framework: .*did you mean 'deepspeed'"):
+        parse({}, "deepsped")
+    with pytest.raises(TypeError, match=r"parse.strict: expected True or False"):
+        parse({"sched": "cosine", "lr": 0.1}, strict=1)
+    with pytest.raises(ValueError, match=r"parse.steps_per_epoch: expected .* an int >= 1"):
+        parse({"sched": "cosine", "lr": 0.1}, steps_per_epoch=0)
+    assert parse({"sched": "cosine", "lr": 0.1, "lr_scheduler_type": "linear"}, "timm").length == 100
+    with pytest.raises(AttributeError, match="has no attribute 'prase'"):
+        _ = dialects.prase
