@@ -18,8 +18,8 @@ from lrcore.dialects._dialect import PEERS, Peer
 from lrcore.schedule import Schedule
 
 _MISSING = object()
-# Of difflib's measure, for any key and for one with a prefix of the schedule's: "warmup_step" is a slip of "warmup_steps",
-# "save_steps" none of "max_steps".
+# Of difflib's measure, for any key and for one with a prefix of the schedule's: "warmup_step" is a slip of
+# "warmup_steps", "save_steps" none of "max_steps".
 _AS_CLOSE_AS_A_SLIP = (0.88, 0.75)
 
 
