@@ -197,13 +197,22 @@ def _trace_of_array(path: Path) -> Trace:
 
 
 def _trace_of_lines(path: Path) -> Trace:
-    lines = [line.strip() for line in _text_of(path).splitlines()]
-    values = [_number(line) for line in lines]
-    heading = bool(lines) and values[0] is None
-    for at, line in enumerate(lines):
-        if values[at] is None and line and not (at == 0 and heading):
-            raise ValueError(f"{path}, line {at + 1}: expected one number, got {_short(line)}")
-    return _trace(str(path), [value for value in values if value is not None])
+    """One number a line; of a table with commas the last column, with steps 0, 1, 2, ... in the first one or none."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in _text_of(path).splitlines()]
+    if rows and _number(rows[0][-1]) is None:  # a heading
+        rows[0] = [""]
+    values: list[float] = []
+    for line, row in enumerate(rows, 1):
+        if row == [""]:
+            continue
+        value = _number(row[-1])
+        if value is None or len(row) > 2:
+            expected = "one number, or a step and a number"
+            raise ValueError(f"{path}, line {line}: expected {expected}, got {_short(','.join(row))}")
+        if len(row) == 2 and _number(row[0]) != len(values):
+            raise ValueError(f"{path}, line {line}: expected step {len(values)}, got {_short(row[0])}")
+        values.append(value)
+    return _trace(str(path), values)
 
 
 def _number(text: str) -> float | None:

@@ -195,7 +195,7 @@ def _names(option: str, given: Iterable[str]) -> set[str]:
     """The names of findings, also separated by commas."""
     from lrcore import linting
 
-    names = [name for item in given for name in item.split(",") if name]
+    names = [name.strip() for item in given for name in item.split(",") if name.strip()]
     for name in names:
         if name not in linting.NAMES:
             guess = _check.did_you_mean(name, linting.NAMES) or f" ({', '.join(linting.NAMES)})"

@@ -60,8 +60,12 @@ def run_of(where: str, schedules: Schedules, n: int | None, steps_per_epoch: int
 def _named(where: str, schedules: object) -> dict[str, Schedule]:
     if isinstance(schedules, Schedule):
         return {short(repr(schedules), 60): schedules}
+    if isinstance(schedules, (list, tuple)):
+        given = [is_schedule(f"{where}.schedules[{at}]", one) for at, one in enumerate(schedules)]
+        schedules = {f"{at}: {short(repr(one), 56)}": one for at, one in enumerate(given)}
     if not isinstance(schedules, Mapping):
-        _check.refuse(f"{where}.schedules", "a schedule or a dict of names and schedules", schedules, TypeError)
+        expected = "a schedule, a list of them or a dict of names and schedules"
+        _check.refuse(f"{where}.schedules", expected, schedules, TypeError)
     if not schedules:
         _check.refuse(f"{where}.schedules", "at least one schedule", schedules)
     for name in schedules:

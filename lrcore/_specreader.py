@@ -105,6 +105,8 @@ class _Reader:
         """A node, or a number."""
         if isinstance(data, Mapping):
             return self._node(path, self._mapping(path, data), depth)
+        if not self._visit(path, depth):
+            return None
         found = self._checked(path, "", is_schedule, _plain(data))
         return found if isinstance(found, Schedule) else None
 

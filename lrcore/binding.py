@@ -84,7 +84,7 @@ class _Binder:
         exact = self.exact(where, given, room)
         kept = half_up(exact) if least is None else max(least, half_up(exact))
         if kept != exact:
-            self.rounded.append(f"{where} {given!r} = {float(exact):g} to {kept}")
+            self.rounded.append(f"{where} {given!r} = {float(exact):.12g} to {kept}")
         return kept
 
 

@@ -35,7 +35,7 @@ NAME is one of:
   always-zero zero-first-update negative-value high-peak zero-tail zero-in-between too-small
   frozen-in-float32 jump spike uneven-join peak-not-reached long-warmup end-not-reached
   held-constant horizon-mismatch uneven-horizon epoch-numbers growth restart-at-end
-  last-cycle-cut unreachable-phase cut-phase late-boundary
+  last-cycle-cut unreachable-phase cut-phase late-boundary quirk
 """
 
 _STATUS = """\
@@ -285,8 +285,10 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 def _add_lint(parser: argparse.ArgumentParser) -> None:
     _add_schedule(parser)
     _add_steps(parser)
-    for name, what in (("--only", "report only findings of these names"), ("--ignore", "report none of these names")):
-        parser.add_argument(name, nargs="+", action="extend", default=[], metavar="NAME", help=what)
+    for name, what in (("--only", "report only findings of these"), ("--ignore", "report none of these")):
+        parser.add_argument(
+            name, action="append", default=[], metavar="NAME,...", help=f"{what} names; may be repeated"
+        )
     jump = "report changes between neighbours by more than this, > 1; %(default)g unless given"
     parser.add_argument("--jump", type=_tolerance, default=10.0, metavar="FACTOR", help=jump)
     _add_json(parser)
@@ -394,9 +396,9 @@ _TRACE = """\
 Says where, by how much and why two schedules differ.
 
 A and B are each a SCHEDULE, or the trace of another framework, its value at step 0, 1, 2, ...: an .npy array, a .csv
-or .txt with a number on each line (the first may be a heading), or a .json list of numbers. An array of float32 is
-compared with the other side's values rounded to float32. -n N compares the first N steps; without it, as many as the
-trace has, or --total-steps, or all up to the end of the longer schedule and past it."""
+or .txt with a number, or a step and a number, on each line (the first may be a heading), or a .json list of numbers.
+An array of float32 is compared with the other side's values rounded to float32. -n N compares the first N steps;
+without it, as many as the trace has, or --total-steps, or all up to the end of the longer schedule and past it."""
 
 _KEEP = """\
 Prints a schedule that equals the old one up to step --at and comes to its end after --total-steps updates; on standard

@@ -38,7 +38,7 @@ _NUMBER = r"[+-]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
 _TEXT = re.compile(rf"\s*({_NUMBER})\s*([^\W\d_]+|%)\s*", re.ASCII)
 LONGEST = 40  # characters: so many digits no duration needs
 _WITH_UNIT = rf"{_NUMBER}\s*({'|'.join(_UNIT_OF)})"  # for the JSON Schema of spec files
-EXAMPLES = 'a text such as "5ep", "30%", "2e9tok", "1e6samples" or "rest"'
+EXAMPLES = ("5ep", "30%", "2e9tok", "1e6samples")
 
 
 class UnboundError(ValueError):
@@ -135,7 +135,9 @@ def _refuse_text(where: str, given: str, also: tuple[str, ...]) -> NoReturn:
     parts = re.fullmatch(rf"\s*{_NUMBER}\s*(\S+)\s*", given)
     words = (*_UNIT_OF, *also)
     guess = _check.did_you_mean((parts[1] if parts else given.strip()).lower(), words)
-    raise ValueError(f"{where}: expected an int or {EXAMPLES}, got {_check.shown(given)}{guess}")
+    examples = [f'"{text}"' for text in (*EXAMPLES, *also)]
+    texts = f"{', '.join(examples[:-1])} or {examples[-1]}"
+    raise ValueError(f"{where}: expected an int or a text such as {texts}, got {_check.shown(given)}{guess}")
 
 
 def _canonical(said: Amount) -> str:

@@ -17,9 +17,10 @@ from lrcore.durations import Duration, updates
 from lrcore.late import recipe
 from lrcore.schedule import Schedule, is_schedule
 
-_updates = updates(1)
-_updates_or_0 = updates(0)
-_updates_or_none = updates(1, optional=True)
+_run = updates(1)  # which may be "rest"; a part of it may not, since what is left depends on the others
+_updates = updates(1, also=())
+_updates_or_0 = updates(0, also=())
+_updates_or_none = updates(1, also=(), optional=True)
 
 
 def _in_order(phases: list[tuple[Schedule, int]]) -> Schedule:
@@ -157,7 +158,7 @@ def sgdr(
     return Cycle(Cosine(height, 0.0, period), period, period_mult, value_mult) + end_value
 
 
-@recipe(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_updates, init_value=value)
+@recipe(peak_value=value, end_value=value, warmup_steps=_updates_or_0, steps=_run, init_value=value)
 def warmup_cosine(
     peak_value: float, end_value: float, warmup_steps: Duration, steps: Duration, init_value: float = 0.0
 ) -> Schedule:
@@ -191,7 +192,7 @@ def warmup_cosine(
 
 @recipe(
     peak_value=value,
-    steps=_updates,
+    steps=_run,
     pct_start=not_negative,
     div_factor=positive,
     final_div_factor=positive,
@@ -310,7 +311,7 @@ def _wave(low: float, high: float, up: int, down: int, value_mult: float = 1.0) 
 @recipe(
     peak_value=value,
     warmup_steps=_updates_or_0,
-    steps=_updates,
+    steps=_run,
     decay_steps=_updates_or_0,
     end_value=value,
     init_value=value,

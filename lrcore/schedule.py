@@ -528,7 +528,7 @@ class Schedule(ABC):
                 exact = duration * factor
                 if not is_whole(exact):
                     kept = max(least, rounded(abs(exact))) * (1 if exact > 0 else -1)
-                    yield f"{type(self).__name__}.{item.name} {duration} to {kept} ({exact:g})"
+                    yield f"{type(self).__name__}.{item.name} {duration} to {kept} ({exact:.12g})"
         for child in self._children():
             yield from child._rounded_durations(factor)
 

@@ -53,7 +53,7 @@ def test_a_duration_comes_to(duration, updates):
         ("0.349%", 3, r"= 3\.49 to 3"),
         ("0.01%", 1, r"= 0\.1 to 1"),  # a length is at least one update
         ("1e-9ep", 1, "= 5e-08 to 1"),
-        ("1e6tok", 1, r"= 0\.953674 to 1"),
+        ("1e6tok", 1, r"= 0\.953674316406 to 1"),
         ("1000samples", 4, r"= 3\.90625 to 4"),
     ],
 )
@@ -414,6 +414,23 @@ def test_a_deferred_recipe_refuses_what_is_wrong_at_once():
         lr.wsd(1.0, "5%", "100%", "10%", curve="cosin")
     with pytest.raises(ValueError, match=r"Deferred\.recipe: expected .*'wsd'"):
         Deferred("wds", ())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: lr.wsd(0.1, "5%", "rest", "rest"),
+        lambda: lr.triangular(0.0, 0.1, "25%", "rest"),
+        lambda: lr.warmup_cosine(0.1, 0.0, "rest", "100%"),
+        lambda: lr.warmup(lr.Cosine(0.1, 0.0, 10), "rest"),
+        lambda: lr.step_decay(0.1, 0.5, "rest"),
+    ],
+)
+def test_only_the_whole_of_a_recipe_is_the_rest(make):
+    with pytest.raises(
+        ValueError, match=r"^\w+\.\w+: expected an int or a text such as .* or \"1e6samples\", got 'rest'"
+    ):
+        make()
 
 
 def test_a_run_counts_what_is_left_over_of_an_epoch():

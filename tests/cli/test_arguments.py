@@ -165,6 +165,7 @@ VALUES = [0.1, 0.05, 1e-3, 0.0]
     [
         ("lr.csv", "0.1\n0.05\n1e-3\n0.0\n"),
         ("lr.csv", "learning_rate\n0.1\n0.05\n1e-3\n0.0"),
+        ("lr.csv", "step,lr\n0,0.1\n1,0.05\n2,1e-3\n3,0.0\n\n"),
         ("lr.csv", "\ufeff0.1\r\n0.05\r\n1e-3\r\n0\r\n"),
         ("lr.txt", " 0.1\n\t0.05 \n0.001\n\n0\n\n"),
         ("lr.json", "[0.1, 5e-2, 0.001, 0]"),
@@ -212,8 +213,9 @@ def test_a_schedule_where_a_trace_may_be(traced):
     [
         ("lr.csv", "", "expected a list of numbers, at least one, got an array of float64 with shape \\(0,\\)"),
         ("lr.csv", "lr\n", "expected a list of numbers, at least one"),
-        ("lr.csv", "lr\n0.1\nfast\n", r"lr\.csv, line 3: expected one number, got 'fast'"),
-        ("lr.csv", "0,0.1\n1,0.1\n", r"lr\.csv, line 2: expected one number, got '1,0\.1'"),
+        ("lr.csv", "lr\n0.1\nfast\n", r"lr\.csv, line 3: expected one number, or a step and a number, got 'fast'"),
+        ("lr.csv", "0,0.1\n2,0.1\n", r"lr\.csv, line 2: expected step 1, got '2'"),
+        ("lr.csv", "0,0.1,7\n", r"lr\.csv, line 1: expected one number, or a step and a number, got '0,0\.1,7'"),
         ("lr.json", '[0.1, "0.2"]', r"""lr\.json\[1\]: expected a number, got "'0\.2'\""""),
         ("lr.json", "[0.1, true]", r"lr\.json\[1\]: expected a number, got 'True'"),
         ("lr.json", "[[0.1]]", r"lr\.json\[0\]: expected a number, got '\[0\.1\]'"),

@@ -225,3 +225,8 @@ def test_show_names_what_is_wrong(fails):
     assert "bare.npy: expected its metadata beside it" in fails("show", "bare.npy")
     assert "nothing.npy: No such file or directory" in fails("show", "nothing.npy")
     assert "'lr.txt': expected an expression or the name of a file that ends in .json" in fails("show", "lr.txt")
+
+
+def test_python_runs_the_package_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "lrcore", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"lrcore {lr.__version__}\n"

@@ -67,6 +67,7 @@ RANKS = {
     "_commands": 11,
     "demo": 9,
     "cli": 12,
+    "__main__": 13,
 }
 DIALECTS = 6  # all of lrcore.dialects
 # Functions that build what stands above them import it when they are called.

@@ -169,7 +169,7 @@ def test_a_figure_can_be_pickled():
         (
             {"schedules": 0.1},
             TypeError,
-            r"plot.schedules: expected a schedule or a dict .*, got 0.1",
+            r"plot.schedules: expected a schedule, a list of them or a dict .*, got 0.1",
         ),
         ({"schedules": {}}, ValueError, r"plot.schedules: expected at least one schedule, got {}"),
         ({"schedules": {1: COSINE}}, TypeError, r"plot.schedules: expected names that are texts, got 1"),
