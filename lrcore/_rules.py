@@ -460,3 +460,12 @@ def _late_boundary(facts: Facts) -> Iterator[Finding]:
                 reason = f'side "left" begins a new value one update after the {what}: at step {first + 1:,}'
                 cure = f'side="right" begins it at step {first:,}, as torch and optax do'
                 yield Finding("late-boundary", first + 1, reason, cure)
+
+
+@rule("quirk")
+def _quirk(facts: Facts) -> Iterator[Finding]:
+    """A schedule of another library that was converted with what its users there do not expect."""
+    for origin in dict.fromkeys(node.origin for node in facts.nodes if node.origin is not None):
+        for quirk in origin.quirks:
+            cure = "without strict=True it is left out" if not quirk.always else "lrcore's own schedules do not have it"
+            yield Finding("quirk", None, f"{origin.peer}, {quirk.name}: {quirk.what}", cure)

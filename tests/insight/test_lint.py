@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import lint
+from lrcore.dialects import torch
 from lrcore.linting import NAMES, RULES, Finding, Findings
 from strategies import growing, schedules
 
@@ -94,6 +95,7 @@ CASES = [
     ("cut-phase", (lr.Cycle(lr.Cosine(0.1, 0.0, 200), 100), 500), None, (lr.Cycle(lr.Cosine(0.1, 0.0, 100), 100), 500)),
     ("late-boundary", (lr.Piecewise([500], [0.1, 0.02], side="left"), 1000), 501,
      (lr.Piecewise([499], [0.1, 0.02], side="left"), 1000)),
+    ("quirk", (torch.CosineAnnealingLR(0.1, 100, strict=True), 100), None, (torch.CosineAnnealingLR(0.1, 100), 100)),
 ]  # fmt: skip
 
 
