@@ -94,6 +94,8 @@ def whole(least: int, most: int = END_OF_STEPS - 1, what: str = "a whole number 
 
     def check(where: str, given: object) -> int:
         allowed = f"{what}, an int >= {least}"
+        if isinstance(given, float) and given.is_integer():
+            raise TypeError(f"{where}: expected {allowed}, got {shown(given)}: did you mean {given:.0f}?")
         if isinstance(given, (bool, np.bool_)) or not hasattr(
             given, "__index__"
         ):  # numpy < 2.3 makes an int of its bool

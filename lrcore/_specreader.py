@@ -121,23 +121,29 @@ class _Reader:
         arguments = arguments_of(name)
         known = (*arguments, *([DTYPE_KEY] if name == Table.__name__ else ()))
         self._complain_of_unknown(path, given, known, name, depth)
+        unread = {key for key, value in given.items() if value is _BAD}
         if name == Table.__name__:
-            return self._table(path, given)
+            return None if unread else self._table(path, given)
         found: dict[str, Any] = {}
         for key, argument in arguments.items():
+            if key in unread:
+                continue
             if key in given:
                 found[key] = self._argument(_join(path, key), key, argument.check, given[key], depth)
             elif argument.required:
                 self._complain_of_missing(path, key, argument)
-        if len(self.errors) > before:
+        if len(self.errors) > before or unread:
             return None
         return self._made(path, name, found)
 
     def _type(self, path: str, given: dict[str, Any]) -> str | None:
+        unread = given.get(TYPE_KEY) is _BAD
         name = given.pop(TYPE_KEY, _BAD)
         if isinstance(name, str) and name in expression.NAMES:
             return name
         expected = "a curve, a combinator or a recipe of lrcore"
+        if unread:
+            return None
         if isinstance(name, str):
             guess = _check.did_you_mean(name[:80], expression.NAMES) or f" ({', '.join(expression.NAMES)})"
             self._complain(_join(path, TYPE_KEY), f"expected {expected}, got {_cut(repr(name))}{guess}")
@@ -344,7 +350,8 @@ class _Reader:
             try:
                 found[key] = data[key]
             except Exception as error:  # of an interpolation, say
-                self._complain(_join(path, key), f"expected a value that can be read: {_text_of(error)}")
+                self._complain(_join(path, key), f"expected a value that can be read: {_first_line(error)}")
+                found[key] = _BAD
         return found
 
     def _list(self, path: str, data: Sequence[Any]) -> list[Any]:
@@ -353,6 +360,10 @@ class _Reader:
         except Exception as error:
             self._complain(path, f"expected a list that can be read: {_text_of(error)}")
             return []
+
+
+def _first_line(error: Exception) -> str:
+    return _text_of(error).partition("\n")[0]
 
 
 def _is_list(data: Any) -> bool:

@@ -6,6 +6,7 @@ import pickle
 import types
 
 import pytest
+from omegaconf import OmegaConf
 
 import lrcore as lr
 from lrcore import spec
@@ -101,7 +102,7 @@ ONE = {
     ),
     "far too large": (LINEAR | {"end_value": 10**5000}, "end_value", "expected a number, got a longer number"),
     "a flag as steps": (LINEAR | {"steps": True}, "steps", f"{WHOLE}1, got True (bool)"),
-    "a float as steps": (LINEAR | {"steps": 10.0}, "steps", f"{WHOLE}1, got 10.0 (float)"),
+    "a float as steps": (LINEAR | {"steps": 10.0}, "steps", f"{WHOLE}1, got 10.0 (float): did you mean 10?"),
     "no steps": (LINEAR | {"steps": 0}, "steps", f"{WHOLE}1, got 0 (int)"),
     "a unit by a typo": (LINEAR | {"steps": "5 epoxs"}, "steps", f"{DURATION}'5 epoxs' (str): did you mean 'epochs'?"),
     "a choice by a typo": (
@@ -376,3 +377,18 @@ def errors_or_schedule(data):
         return type(spec.from_dict(data))
     except (SpecError, RecursionError) as error:
         return SpecError if isinstance(error, SpecError) else type(error)
+
+
+@pytest.mark.parametrize(
+    ("data", "paths"),
+    [
+        ({"type": "Constant", "value": "???"}, ["value"]),
+        ({"type": "???", "value": "${nowhere}"}, ["type", "value"]),
+        ({"type": "Table", "values": "${nowhere}"}, ["values"]),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_one_error(data, paths):
+    """OmegaConf raises where a value is missing, or where an interpolation leads nowhere."""
+    with pytest.raises(SpecError, match="expected a value that can be read: ") as caught:
+        spec.from_dict(OmegaConf.create(data))
+    assert [path for path, _ in caught.value.errors] == paths
