@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,28 @@ class Inputs:
         if sys.stdin is None:
             raise ValueError("-: standard input is closed")
         return _of_text("standard input", sys.stdin.read(LONGEST + 1))
+
+
+def config_of(given: str) -> Mapping[str, Any]:
+    """The mapping in a file, or in the JSON of standard input."""
+    from lrcore import _specfiles
+
+    form = _specfiles.format_of("-.json" if given == "-" else given)
+    if given != "-":
+        with Path(given).open("rb") as file:
+            content = file.read(form.longest + 1)
+    elif sys.stdin is None:
+        raise ValueError("-: standard input is closed")
+    else:
+        content = sys.stdin.read(form.longest + 1).encode(errors="surrogatepass")
+    where = "standard input" if given == "-" else given
+    try:
+        found = _specfiles.read(content, form)
+    except _specfiles.UnreadableError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{where}: expected a mapping, got {type(found).__name__}")
+    return found
 
 
 def _suffix(given: str) -> str:

@@ -303,6 +303,38 @@ def _length(found: Schedule) -> str:
         return f"in units: {_arguments.in_options(error, 'show')}"
 
 
+def convert(options: argparse.Namespace) -> int:
+    """Prints the schedule that another framework's configuration describes, and writes it."""
+    from lrcore.dialects import parse
+    from lrcore.dialects._dialect import PEERS
+
+    _check_free(options)
+    config = _arguments.config_of(options.config)
+    found = parse(config, options.framework, strict=options.strict, steps_per_epoch=options.steps_per_epoch)
+    if options.path is not None:
+        _dump(found, options.path)
+    origin = found.origin
+    quirks = PEERS[origin.peer].quirks if origin else ()
+    if options.json:
+        document = {
+            "peer": origin and origin.peer,
+            "strict": options.strict,
+            "quirks": [quirk._asdict() for quirk in quirks],
+            "expression": repr(found),
+            "fingerprint": found.fingerprint(),
+            "schedule": found.to_dict(),
+        }
+        _print(None, options, lambda: document)
+        return 0
+    print(found)
+    said = origin.peer if origin else "a product of schedules"
+    for quirk in quirks:
+        how = "has" if options.strict or quirk.always else "with --strict also has"
+        said += f"; it {how} {quirk.name}: {quirk.what}"
+    print(f"lrcore convert: {said}", file=sys.stderr)
+    return 0
+
+
 def schema(options: argparse.Namespace) -> int:
     """Prints the JSON Schema of spec files."""
     from lrcore import spec
@@ -333,5 +365,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "diff": diff,
     "replan": replan,
     "show": show,
+    "convert": convert,
     "schema": schema,
 }

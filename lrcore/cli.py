@@ -83,6 +83,11 @@ _EXAMPLES = {
   lrcore table run.json -o lr.npy
   lrcore show lr.npy --verify
 """,
+    "convert": """\
+  lrcore convert --from deepspeed ds_config.json
+  lrcore convert ds_config.json --strict -o lr.yaml --force
+  lrcore convert - --steps-per-epoch 500 <<< '{"sched": "cosine", "lr": 0.1, "epochs": 90}'
+""",
     "schema": """\
   lrcore schema
   lrcore schema -o lrcore.schema.json
@@ -324,6 +329,21 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     _add_output(parser, "write it as a spec file: *.yaml, *.toml or *.json")
 
 
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="a .json, .yaml, .yml or .toml file, or - for JSON on stdin")
+    frameworks = ("deepspeed", "transformers", "timm", "megatron", "hydra", "composer")
+    what = "%(choices)s"
+    parser.add_argument(
+        "--from", dest="framework", choices=frameworks, metavar="NAME", help=f"told by its keys, or {what}"
+    )
+    parser.add_argument("--strict", action="store_true", help="with what the users there do not expect")
+    parser.add_argument(
+        "--steps-per-epoch", metavar="N", type=_count, help="updates of an epoch, where it counts epochs"
+    )
+    _add_output(parser, "write it as a spec file: *.yaml, *.toml or *.json")
+    _add_json(parser)
+
+
 def _add_schema(parser: argparse.ArgumentParser) -> None:
     _add_output(parser, "where to, instead of standard output")
 
@@ -408,6 +428,13 @@ error, by how much the value jumps there. Phases that are over stay; --keep says
   shape     what is left of it, in slow motion or fast
 --at, --total-steps and -n are in updates; --old-total-steps is what percentages in the old schedule refer to."""
 
+_CONVERT = """\
+Prints the schedule that a configuration of another framework describes, as an expression; on standard error, whose
+schedule it is, and what of it --strict would add. Nothing in the file is executed. Read are: deepspeed, its JSON;
+transformers, values of TrainingArguments; timm and megatron, arguments of their training scripts; hydra, a _target_
+and its arguments; composer, its YAML. What is not about the schedule is ignored, and all that is wrong is said at
+once."""
+
 # Each command: its line in the list, its description, and what adds its arguments.
 _COMMANDS = {
     "table": (
@@ -440,6 +467,11 @@ _COMMANDS = {
         "print what a table or a spec file holds",
         "Prints what a table holds, or the expression, fingerprint and length of any other schedule.",
         _add_show,
+    ),
+    "convert": (
+        "read the configuration of another framework",
+        _CONVERT,
+        _add_convert,
     ),
     "schema": (
         "print the JSON Schema of spec files",

@@ -12,7 +12,7 @@ import lrcore as lr
 from lrcore.cli import main
 from strategies import schedules
 
-COMMANDS = ["table", "plot", "explain", "lint", "diff", "replan", "show", "schema", "completion"]
+COMMANDS = ["table", "plot", "explain", "lint", "diff", "replan", "show", "convert", "schema", "completion"]
 NAMES = [
     "run.json",
     "run.toml",
