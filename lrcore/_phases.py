@@ -32,11 +32,12 @@ from lrcore.curves import (
     Piecewise,
     Polynomial,
 )
+from lrcore.functions import Map
 from lrcore.schedule import Schedule
 
 ENDING = (Linear, Cosine, Polynomial, Exponential)  # from init_value to end_value in `steps`
 UNBOUNDED = (ExponentialDecay, NaturalExpDecay, InverseTimeDecay)
-BESIDE = (Scale, Clip, Product, Sum)  # what happens at a step depends on the children at that step, and on nothing else
+BESIDE = (Scale, Clip, Map, Product, Sum)  # what happens at a step depends on the children at that step alone
 
 Stage = tuple[int, Schedule]  # the step at which a schedule begins, and the schedule
 Part = tuple[Schedule, int | None]  # a schedule from its own step 0, and its steps; None: for ever
@@ -125,7 +126,7 @@ def _(node: Stretch, step: int) -> list[Phase]:
         return _cycles(inner, step, factor, node)
     if isinstance(inner, Staircase):
         return _stairs(inner, step, factor, node)
-    if isinstance(inner, (Shift, Scale, Clip, Stretch)):
+    if isinstance(inner, (Shift, Scale, Clip, Map, Stretch)):
         return phases(stretched(inner, factor), step)
     return [Phase(0, node, None)]
 
@@ -171,8 +172,9 @@ def _(node: Scale, step: int) -> list[Phase]:
     return [phase._replace(node=scaled_by(phase.node, node.factor)) for phase in phases(node.schedule, step)]
 
 
-@phases.register
-def _(node: Clip, step: int) -> list[Phase]:
+@phases.register(Clip)
+@phases.register(Map)
+def _(node: Clip | Map, step: int) -> list[Phase]:
     return [phase._replace(node=replace(node, schedule=phase.node)) for phase in phases(node.schedule, step)]
 
 
@@ -306,6 +308,7 @@ def _(node: Shift, factor: Fraction) -> Schedule:
 
 @stretched.register(Scale)
 @stretched.register(Clip)
+@stretched.register(Map)
 @stretched.register(Product)
 @stretched.register(Sum)
 def _(node: Schedule, factor: Fraction) -> Schedule:
@@ -313,10 +316,8 @@ def _(node: Schedule, factor: Fraction) -> Schedule:
 
 
 def with_children(node: Schedule, children: list[Schedule]) -> Schedule:
-    """A node of BESIDE, of other children."""
-    if isinstance(node, Scale):
-        return scaled_by(children[0], node.factor)
-    if isinstance(node, Clip):
+    """A node of BESIDE, of other children; a scale of a scale stays one, since one factor for both rounds otherwise."""
+    if isinstance(node, (Scale, Clip, Map)):
         return replace(node, schedule=children[0])
     return Product(children) if isinstance(node, Product) else Sum(children)
 

@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import subprocess
+import sys
 import warnings
 from fractions import Fraction
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import lrcore as lr
 from lrcore.replanning import JumpWarning, jump_at, replan
-from strategies import durations, finite_schedules, growing, rates, rates_or_nothing, schedules
+from strategies import durations, factors, finite_schedules, growing, rates, rates_or_nothing, schedules
 
 KEEPS = ("value", "position", "shape")
 slow = settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
@@ -51,8 +53,17 @@ def leaves(draw):
     )
 
 
+# Factors that are not one factor after rounding.
+twice_scaled = st.builds(
+    lambda inner, first, second: lr.Scale(lr.Scale(inner, first), second),
+    st.one_of(leaves(), schedules(2)),
+    factors,
+    factors,
+)
+
 KINDS = {
     "any": schedules(3),
+    "scaled": twice_scaled,
     "growing": growing(2),
     "ending": st.one_of(finite_schedules(2), finite_schedules(3)),
     "leaf": leaves(),
@@ -61,11 +72,12 @@ KINDS = {
 
 @st.composite
 def runs(draw, kind):
-    """A schedule, a step of its run, and another length."""
+    """A schedule, a step of its run, and another length; of some kinds the run may go on when the values hold."""
     schedule = draw(KINDS[kind])
     length = schedule.length
     assume(length is None or 1 <= length < 2**40)
     old = length or draw(st.integers(1, 200))
+    old += draw(st.integers(0, 200)) if kind in ("any", "scaled") and length else 0
     at = draw(st.integers(0, min(old, 10**6) - 1))
     new = at + draw(st.one_of(st.integers(1, 60), st.integers(1, 2000)))
     return schedule, at, old, new
@@ -75,7 +87,7 @@ def runs(draw, kind):
 
 
 @slow
-@given(runs("any"), st.sampled_from(KEEPS))
+@given(st.one_of(runs("any"), runs("scaled")), st.sampled_from(KEEPS))
 def test_before_the_step_it_is_the_old_schedule(run, keep):
     schedule, at, old, new = run
     made = replanned(schedule, at, new, keep, n=old)
@@ -257,6 +269,18 @@ def test_a_warmup_that_is_done_stays_done_and_its_peak_stays(peak, end, warmup, 
             assert made(warmup) == peak
 
 
+@pytest.mark.parametrize(
+    ("schedule", "arguments", "n"),
+    [
+        (lr.Scale(lr.Scale(lr.warmup_cosine(0.3, 0.0, 100, 1000), 0.1), 0.1), (500, 2000), None),
+        (lr.Scale(lr.Linear(0.5, 0.0, 7), 0.1), (488, 490, "position"), 500),
+        (lr.Map(lr.Scale(lr.Scale(lr.Linear(0.3, 0.0, 700), 0.1), 0.1), "power", 1.7), (500, 2000), None),
+    ],
+)
+def test_factors_round_before_the_step_as_they_did(schedule, arguments, n):
+    assert quietly(schedule, *arguments, n=n).table(arguments[0]).tobytes() == schedule.table(arguments[0]).tobytes()
+
+
 # ---- Rows by hand ----
 
 
@@ -376,6 +400,13 @@ def test_scales_and_clips_stay_outside():
     assert replan(schedule, 2, 6) == (0.5 * inner).clip(min=0.1)
 
 
+def test_a_function_of_values_stays_outside():
+    schedule = lr.Map(lr.Linear(1.0, 0.0, 4), "power", 2.0)
+    inner = lr.Sequence([(lr.Linear(1.0, 0.0, 4), 2), lr.Linear(0.5, 0.0, 4)])
+    assert replan(schedule, 2, 6) == lr.Map(inner, "power", 2.0)
+    assert replan(schedule.stretch(2), 4, 12).table(14)[4:].tolist() == [(0.5 - k / 16) ** 2 for k in range(9)] + [0.0]
+
+
 def test_an_exponential_decay_stays_one():
     made = replan(lr.ExponentialDecay(1.0, 0.5, 4), 4, 12, n=8)  # 0.5 at 4, and 0.25 at 12 instead of at 8
     assert made == lr.Sequence([(lr.ExponentialDecay(1.0, 0.5, 4), 4), lr.ExponentialDecay(0.5, 0.5, 8)])
@@ -406,11 +437,17 @@ def test_a_constant_has_no_length_to_change():
 
 
 def test_a_boundary_that_is_rounded_is_said():
-    with pytest.warns(lr.RoundingWarning, match=r"^replan rounds the end of a phase at 8 to 17 \(16\.6667\)$"):
+    with pytest.warns(lr.RoundingWarning, match=r"^replan rounds the end of a phase at 8 to 17 \(16\.6666666667\)$"):
         made = replan(lr.wsd(1.0, 2, 11, 3), 4, 24)
     assert made(17) == 1.0
     assert made(18) < 1.0
     assert made.length == 24
+
+
+def test_a_place_that_is_rounded_far_out_is_said_to_its_last_digits():
+    schedule = lr.Linear(0.0, 1.0, 390_625) >> lr.Linear(1.0, 0.0, 609_375)
+    with pytest.warns(lr.RoundingWarning, match=r"at 390625 to 488281 \(488281\.25\)$"):
+        replan(schedule, 10, 1_250_000)
 
 
 def test_warnings_point_to_the_caller():
@@ -468,6 +505,7 @@ LINE = lr.Linear(1.0, 0.0, 10)
         (LINE, (5, 20, "valeu"), r"^replan\.keep: expected 'value', 'position' or 'shape', got 'valeu': did you mean"),
         (LINE, (10, 20), r"^replan\.at: expected a step before the end of the run at 10, got 10, .* keep='position'"),
         (LINE, (15, 20, "shape"), r"^replan\.at: expected a step before the end of the run at 10, got 15"),
+        (lr.Constant(0.1).warmup(100), (550, 800), r"^replan\.at: .* the run at 100, got 550, .* say by n= how long"),
         (
             lr.sgdr(1, 0, 10),
             (5, 20),
@@ -515,6 +553,14 @@ def test_a_plan_that_no_schedule_can_hold_is_refused():
         ValueError, match=r"^replan\.total_steps: expected a plan that a schedule can hold, got Constant"
     ):
         quietly(steep, 30, 477, n=100)
+
+
+def test_phases_of_shrinking_cycles_that_are_stretched_are_found_at_once():
+    schedule = (
+        "Stretch(Shift(Cycle(ExponentialDecay(0.0, 0.9, 10), 7, period_mult=2, value_mult=0.5, count=3), -50), 3.0)"
+    )
+    code = f"from lrcore import *\n{schedule}.replan(at=355, total_steps=2355, keep='position', n=500)"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=20)
 
 
 def test_an_unbound_schedule_is_refused():
