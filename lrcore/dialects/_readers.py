@@ -121,9 +121,9 @@ def _hf_warmup(config: Config, steps: int | None) -> int:
 
 
 def _shares(where: str, given: Any) -> Any:
-    return (
-        many(not_negative, "shares")(where, given) if isinstance(given, (list, tuple)) else not_negative(where, given)
-    )
+    if not isinstance(given, (list, tuple)):
+        return not_negative(where, given)
+    return many(not_negative, "shares")(where, given) or _check.refuse(where, "a share of the run, or two", given)
 
 
 # Each argument of its training script: what its factory calls it, and the default that the factory gives it.

@@ -13,7 +13,7 @@ from timm_loader import load
 
 import lrcore
 from lrcore import dialects
-from lrcore.dialects import ConfigError, composer, deepspeed, megatron, paddle, parse, torch as torch_dialect
+from lrcore.dialects import ConfigError, _readers, composer, deepspeed, megatron, paddle, parse, torch as torch_dialect
 
 timm = load()
 spans = st.integers(1, 30)
@@ -267,6 +267,7 @@ def test_all_errors_at_once_with_their_paths():
         ({"sched": "cosine", "lr": 0.1, "warmup_epoch": 3}, "warmup_epoch", "did you mean 'warmup_epochs'"),
         ({"sched": "cosin", "lr": 0.1}, "sched", "did you mean 'cosine'"),
         ({"sched": "cosine"}, "lr", "expected a value, got nothing"),
+        ({"sched": "cosine", "lr": 0.1, "lr_noise": []}, "lr_noise", "expected a share of the run, or two"),
         (
             {"sched": "cosine", "lr": 0.1, "sched_on_updates": True},
             "sched_on_updates",
@@ -310,3 +311,43 @@ def test_arguments_of_parse():
     assert parse({"sched": "cosine", "lr": 0.1, "lr_scheduler_type": "linear"}, "timm").length == 100
     with pytest.raises(AttributeError, match="has no attribute 'prase'"):
         _ = dialects.prase
+
+
+# ---- Whatever comes ----
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 40), st.integers(), st.floats(), st.text(max_size=6), st.just("10ba")
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+    max_leaves=5,
+)
+KEYS = {
+    "deepspeed": (
+        {"scheduler": {"type": "WarmupDecayLR", "params": {"total_num_steps": 9}}},
+        ["scheduler", "optimizer"],
+    ),
+    "transformers": ({"lr_scheduler_type": "cosine", "max_steps": 9}, [*_readers._HF_KEYS]),
+    "timm": ({"sched": "cosine", "lr": 0.1}, ["sched", "lr", *_readers._TIMM]),
+    "megatron": ({"lr": 0.1, "train_iters": 9}, [*_readers._MEGATRON_KEYS]),
+    "hydra": ({"scheduler": STEP, "optimizer": SGD}, ["scheduler", "optimizer", "_target_", "lr", "schedulers"]),
+    "composer": ({"scheduler": {"name": "cosine"}, "optimizer": SGD}, ["scheduler", "schedulers", "optimizer"]),
+}
+
+
+@pytest.mark.parametrize("framework", KEYS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_comes_is_a_schedule_or_refused(framework, data):
+    base, keys = KEYS[framework]
+    config = base | data.draw(st.dictionaries(st.sampled_from(keys), anything, max_size=4))
+    try:
+        found = parse(config, framework)
+    except ConfigError as error:
+        found = error
+    if isinstance(found, ConfigError):
+        assert found.errors
+        assert all(isinstance(path, str) and message for path, message in found.errors)
+    else:
+        assert isinstance(found, lrcore.Schedule)
