@@ -49,7 +49,7 @@ class Piece(NamedTuple):
     period: int = 0  # of a rough range: its values repeat after so many steps; 0: not as far as known
 
     def moved(self, by: int) -> Piece:
-        return self._replace(begin=self.begin + by, end=self.end + by)
+        return Piece(self.begin + by, self.end + by, *self[2:])
 
 
 class _TooManyError(Exception):
@@ -100,6 +100,16 @@ def few(count: float) -> None:
 def pieces(schedule: Schedule, n: int) -> list[Piece]:
     """The pieces of the first n steps."""
     return Walk().over(schedule, 1.0, 0, n)
+
+
+def first_piece(schedule: Schedule, begin: int, end: int) -> Piece:
+    """The piece that holds step `begin`, as far as `end`. What comes long after it is not walked."""
+    stop = begin
+    while True:
+        stop = min(begin + 64 * max(stop - begin, 1), end)
+        found = Walk().over(schedule, 1.0, begin, stop)[0]
+        if found.end < stop or stop == end:
+            return found
 
 
 def is_restart(schedule: Schedule, step: int) -> bool:
@@ -311,6 +321,7 @@ def _cycle_bounds(node: Cycle, scale: float, begin: int, end: int) -> Iterator[t
 @_pieces.register
 def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     over = begin
+    whole: dict[tuple[float, int], list[Piece]] = {}  # cycles of one scale and length are the same
     for k, start, stop in _cycle_bounds(node, scale, begin, end):
         over = max(start, begin)
         if over >= stop:
@@ -322,13 +333,19 @@ def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Itera
             over = min(end, node._length(scale) or end)
             yield _repeated(walk.over(node.schedule, inner, 0, stop - start), start, stop - start, begin, over)
             break
-        for piece in _one_cycle(node, walk, inner, stop - start, over - start, min(stop, end) - start):
-            moved = piece.moved(start)
-            yield moved._replace(label="restart") if k and piece.begin == 0 else moved
+        length = stop - start
+        if begin <= start and stop <= end:
+            if (inner, length) not in whole:
+                whole[inner, length] = list(_one_cycle(node, walk, inner, length, 0, length))
+            found = whole[inner, length]
+        else:
+            found = list(_one_cycle(node, walk, inner, length, over - start, min(stop, end) - start))
+        for piece in found:
+            label = "restart" if k and piece.begin == 0 else piece.label
+            yield Piece(piece.begin + start, piece.end + start, *piece[2:5], label, piece.period)
         over = stop
     if over < end:
-        length = node._length(scale)
-        yield Piece(over, end, CONSTANT, 0, False, "end" if over == length else "inside")
+        yield Piece(over, end, CONSTANT, 0, False, "end" if over == node._length(scale) else "inside")
 
 
 def _is_repeated(node: Cycle, scale: float, steps: int) -> bool:

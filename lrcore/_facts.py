@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from lrcore import _anatomy
-from lrcore._anatomy import Piece
+from lrcore._anatomy import ROUGH, Piece
 from lrcore._findings import Finding
 from lrcore._survey import Survey
 from lrcore.compose import Cycle, Product, Scale, Sequence, Sum
@@ -76,10 +76,36 @@ class Facts:
     def rest(self) -> Piece:
         """The piece that holds the last update, as far as it goes on after the run."""
         end = min(2 * self.n + 1, LAST_STEP)
-        return _anatomy.Walk().over(self.schedule, 1.0, self.n - 1, end)[0]
+        return _anatomy.first_piece(self.schedule, self.n - 1, end)
+
+    @cached_property
+    def last_cycle(self) -> list[tuple[int, int]]:
+        """Begin and end of the cycle that the run ends in, if it is not the first one."""
+        begin = None
+        for piece in reversed(self.survey.pieces):
+            if piece.form == ROUGH and piece.period:
+                begin = self.n - 1 - (self.n - 1 - piece.begin) % piece.period
+                return [(begin, min(begin + piece.period, LAST_STEP))]
+            if piece.label == "restart":
+                begin = piece.begin
+                break
+            if piece.label == "boundary" and not any(isinstance(node, Cycle) for node in self.nodes):
+                return []
+        if begin is None:
+            return []
+        horizon = min(self.n + 128 * (self.n - begin) + begin, LAST_STEP)
+        stop = self.n
+        while stop < horizon:  # most cycles end soon, and what comes after is not walked
+            stop = min(begin + 4 * (stop - begin), horizon)
+            for piece in _anatomy.Walk().over(self.schedule, 1.0, begin, stop)[1:]:
+                if piece.label in ("restart", "end"):
+                    return [(begin, piece.begin)]
+        return []
 
     def of_peak(self, value: float) -> str:
-        """A value as a share of the peak."""
+        """A value as a share of the peak, if there is one above 0."""
+        if self.peak <= 0.0:
+            return f"{value:.6g}"
         return f"{value / self.peak:.3g} of its peak"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lrcore import _anatomy
-from lrcore._anatomy import CONSTANT, ROUGH, SMOOTH
+from lrcore._anatomy import CONSTANT, SMOOTH
 from lrcore._facts import Facts, placed, rule
 from lrcore._findings import Finding
 from lrcore._survey import Jump, Survey
@@ -147,14 +147,18 @@ def _jump(facts: Facts) -> Iterator[Finding]:
     found: list[Jump] = []
     for jump in facts.survey.jumps:
         rises, is_corner = jump.at > jump.before, jump.step in labels
-        kind = (is_corner, f"{jump.before:.9g}", f"{jump.at:.9g}")
         if (rises and labels.get(jump.step) == "restart") or (jump.step == 1 and jump.before == 0.0):
             continue
-        if kind not in kinds and len(kinds) < 64:  # where corners are dense, one restart of a kind is looked at
+        if len(found) >= MOST_TOLD:
+            break
+        if len(kinds) >= 64 and rises and not is_corner:
+            continue
+        kind = (is_corner, f"{jump.before:.9g}", f"{jump.at:.9g}")
+        if kind not in kinds:  # where corners are dense, one restart of a kind is looked at
             kinds.add(kind)
             if not (rises and not is_corner and _anatomy.is_restart(facts.schedule, jump.step)):
                 found.append(jump)
-    for jump in found[:MOST_TOLD]:
+    for jump in found:
         yield Finding("jump", jump.step, _apart(jump), "let the phases meet at one value, or put a Linear between them")
 
 
@@ -345,7 +349,7 @@ def _growth(facts: Facts) -> Iterator[Finding]:
 @rule("restart-at-end")
 def _restart_at_end(facts: Facts) -> Iterator[Finding]:
     """The last restart comes within the last updates: the run ends at a peak."""
-    for begin, end in _last_cycles(facts):
+    for begin, end in facts.last_cycle:
         count = facts.n - begin
         is_up = facts.last > 0.5 * facts.peak and facts.schedule(begin) > facts.schedule(begin - 1)
         if facts.n < end and count <= max(1, (end - begin) // 20) and is_up:
@@ -357,7 +361,7 @@ def _restart_at_end(facts: Facts) -> Iterator[Finding]:
 @rule("last-cycle-cut")
 def _last_cycle_cut(facts: Facts) -> Iterator[Finding]:
     """The run ends in the middle of a cycle, higher than where the cycle would have ended."""
-    for begin, end in _last_cycles(facts):
+    for begin, end in facts.last_cycle:
         if facts.n < end and facts.n - begin > max(1, (end - begin) // 20):
             end_value = facts.schedule(end - 1)
             if facts.last > end_value + 0.1 * facts.peak:
@@ -367,29 +371,6 @@ def _last_cycle_cut(facts: Facts) -> Iterator[Finding]:
                 )
                 cure = f"end the run at step {begin:,} or {end:,}, or let cycles of another period fill it"
                 yield Finding("last-cycle-cut", begin, reason, cure)
-
-
-def _last_cycles(facts: Facts) -> Iterator[tuple[int, int]]:
-    """Begin and end of the cycle that the run ends in, if it is not the first one."""
-    begin = None
-    for piece in reversed(facts.survey.pieces):
-        if piece.form == ROUGH and piece.period:
-            begin = facts.n - 1 - (facts.n - 1 - piece.begin) % piece.period
-            yield begin, min(begin + piece.period, LAST_STEP)
-            return
-        if piece.label == "restart":
-            begin = piece.begin
-            break
-        if piece.label == "boundary" and not any(isinstance(node, Cycle) for node in facts.nodes):
-            return
-    if begin is None:
-        return
-    horizon = min(facts.n + 128 * (facts.n - begin) + begin, LAST_STEP)
-    after = _anatomy.Walk().over(facts.schedule, 1.0, begin, horizon)
-    for piece in after[1:]:
-        if piece.label in ("restart", "end"):
-            yield begin, piece.begin
-            return
 
 
 # ---- The tree ----

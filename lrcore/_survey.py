@@ -34,7 +34,7 @@ BLOCKS, BLOCK = 512, 1024  # of consecutive steps, for the rough ranges that are
 FEWEST = 16
 WINDOW = 1024  # steps looked at around the end of a piece, where neighbours may differ by a rounding
 CONTENDERS = 16  # pieces in which an extreme is sought, of those whose coarse values come closest to it
-MAX_JUMPS = 20_000  # in rough ranges: more of them are not looked for
+MAX_JUMPS = 4096  # in rough ranges: more of them are not looked for
 STEEP_SHARE = 0.01  # of the largest magnitude: a smaller change between neighbours is no jump
 
 F = NDArray[np.float64]

@@ -132,6 +132,32 @@ def test_dense_corners_are_left_rough(schedule, ends):
     assert len(found.steps) < 10
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lr.Cycle(lr.Stretch(lr.Interpolate([(92, 0.5), (94, 1.0), (140, 0.5), (227, 0.001)]), 1.5), 3),
+        lr.Cycle(lr.Cosine(0.1, 0.0, 3), 3) + lr.Cosine(0.1, 0.0, 10_000),
+        lr.Cycle(lr.Interpolate([(0, 1.0), (2, 0.5), (5, 0.1)]), 5, mirror=True).stretch(3),
+    ],
+    ids=repr,
+)
+def test_cycles_of_one_length_are_walked_once(schedule, monkeypatch):
+    walked = []
+    over = _anatomy.Walk.over
+    monkeypatch.setattr(_anatomy.Walk, "over", lambda self, *given: walked.append(given) or over(self, *given))
+    check_pieces(schedule, 5000)
+    assert len(walked) < 50
+    walked.clear()
+    lr.lint(schedule, 5000)
+    assert len(walked) < 200
+
+
+def test_the_first_piece_is_that_of_the_whole_walk():
+    for schedule in (lr.Cosine(0.1, 0.0, 5000), lr.sgdr(0.1, 0.0, 700), lr.wsd(0.1, 100, 5000, 900)):
+        for step in (0, 50, 1500, 4999):
+            assert _anatomy.first_piece(schedule, step, 10_000) == _anatomy.Walk().over(schedule, 1.0, step, 10_000)[0]
+
+
 def test_a_combinator_that_nobody_knows_is_rough():
     class Echo(lr.Schedule):
         def _children(self):
