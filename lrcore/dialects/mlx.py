@@ -45,7 +45,7 @@ def step_decay(init: float, decay_rate: float, step_size: int) -> Schedule:
 
 @peer(
     "end + (init - end) * (1 + cos(pi * min(t, decay_steps) / decay_steps)) / 2",
-    "clamped; before 0.13 `end` was a lower bound of the wave to 0",
+    "clamped; in older versions `end` was a lower bound of the wave to 0",
     init=value,
     decay_steps=_steps,
     end=value,
