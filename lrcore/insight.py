@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lrcore._anatomy import CONSTANT, ROUGH, Piece
-from lrcore._survey import Survey, asked
+from lrcore._survey import CHUNK, SCANNED, Survey, asked
 from lrcore.curves import Table
 from lrcore.schedule import LAST_STEP, Schedule
 
@@ -323,18 +324,37 @@ def _corners(schedule: Schedule, found: list[Piece]) -> tuple[Corner, ...]:
 
 
 def _peak_steps(survey: Survey) -> int:
-    """Constant pieces that hold the peak, and the first step of the curve that leads away from it."""
+    """How far the value of the peak goes on from its first step."""
     peak = survey.highest
-    end = peak.step + 1
+    end = peak.step
     for piece in survey.pieces:
-        if piece.end <= end:
-            continue
-        if piece.begin > end or survey.schedule(max(piece.begin, peak.step)) != peak.value:
-            break
-        end = piece.end if piece.form == CONSTANT else max(piece.begin, peak.step) + 1
-        if piece.form != CONSTANT:
-            break
+        if piece.end > end:
+            stop = _holds_until(survey, piece, end)
+            if stop < piece.end:
+                return stop - peak.step
+            end = stop
     return end - peak.step
+
+
+def _holds_until(survey: Survey, piece: Piece, begin: int) -> int:
+    """The first step of a piece, from `begin` on, that is not at the peak; the piece's end if there is none."""
+    schedule, peak, end = survey.schedule, survey.highest.value, piece.end
+    if piece.form == CONSTANT:
+        return end if schedule(begin) == peak else begin
+    if piece.period:  # what it repeats need not be looked at again
+        end = min(end, begin + piece.period)
+    first, count = begin, 64  # most go on for one step, or for long
+    while begin < end:
+        is_long = count > CHUNK if piece.direction is not None else begin - first > SCANNED
+        if is_long:  # it goes one way, as far as is known: where it leaves the peak, it does for good
+            return begin + bisect_left(range(begin, piece.end), True, key=lambda step: schedule(step) < peak)
+        values = schedule.table(min(count, end - begin), begin)
+        below = values < peak
+        if below.any():
+            return begin + int(below.argmax())
+        begin += values.size
+        count = min(4 * count, 4 * CHUNK)
+    return piece.end
 
 
 def _placed(point: Point) -> tuple[int, None, float]:

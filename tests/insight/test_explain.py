@@ -14,6 +14,11 @@ from lrcore.insight import MAX_CORNERS
 from strategies import growing, schedules
 
 
+def run_of_peak(run):
+    after = run[run.argmax() :]
+    return np.append(after == after[0], False).argmin()
+
+
 @given(schedules(3), st.integers(1, 200))
 def test_the_numbers_of_any_schedule(schedule, n):
     found = explain(schedule, n)
@@ -33,6 +38,7 @@ def test_the_numbers_of_any_schedule(schedule, n):
     first_peak = int(run.argmax())
     rises = first_peak > 0 and (np.diff(run[: first_peak + 1]) >= 0).all()
     assert found.warmup_steps in ({first_peak} if rises else {None})
+    assert found.peak_steps == run_of_peak(run)
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -63,6 +69,25 @@ def test_a_plateau_is_counted():
     assert explain(lr.wsd(0.1, 100, 1000, 200)).peak_steps == 701  # the decay begins at the peak
     assert explain(lr.Piecewise([3, 5], [0.5, 1.0, 0.1]), 9).peak_steps == 2
     assert explain(lr.Constant(0.1), 9).peak_steps == 9
+
+
+@pytest.mark.parametrize(
+    ("schedule", "n", "count"),
+    [
+        (lr.Cycle(lr.ExponentialDecay(0.5, 0.9, 7), 1), 5000, 5000),
+        (lr.Product([lr.Piecewise([143], [0.0, 1.0]), lr.Cosine(0.3, 1.0, 10)]), 100, 100),
+        ((lr.Linear(0.001, 0.1, 100) * lr.ExponentialDecay(0.1, 0.9, 100)).clip(min=0.05), 500, 500),
+        (lr.Cosine(0.1, 0.05, 10**6).staircase(10**5) * lr.Cosine(1.0, 1.0, 5), 10**6, 10**5),
+        (lr.Polynomial(0.1, 0.0, 10**7, 12.0).clip(max=0.09) * lr.Linear(1.0, 1.0, 9), 10**7, None),
+        (lr.Cosine(0.1, 0.1 - 1e-16, 10**7), 10**7, None),
+        (lr.Cycle(lr.Piecewise([1], [0.2, 0.2]), 2) * lr.Constant(2.0), 10**6, 10**6),
+    ],
+    ids=repr,
+)
+def test_a_peak_that_holds_in_a_composite_is_counted(schedule, n, count):
+    wanted = run_of_peak(schedule.table(n))
+    assert explain(schedule, n).peak_steps == wanted
+    assert count in (None, wanted)
 
 
 def test_a_rise_that_falls_once_is_no_warm_up():
