@@ -178,14 +178,17 @@ def replan(schedule: Schedule, at: int, total_steps: int, keep: str = "value", *
     if old in (0, new):  # a constant has no length to change
         return schedule
     if at >= old and keep != "position":
+        longer = ", or say by n= how long the run was meant to be, if it holds its last value from there on"
         raise ValueError(
             f"replan.at: expected a step before the end of the run at {old}, got {at}, where nothing is left to go on "
             f"with: use keep='position', which plans the phase anew (and may jump), or append another phase by "
-            f"Sequence([(schedule, {at}), ...])"
+            f"Sequence([(schedule, {at}), ...]){longer if n is None else ''}"
         )
     rounded: list[str] = []
     try:
-        found = _held(_Replanning(keep, rounded).whole(schedule, at, old, new), new, schedule, old)
+        found = _Replanning(keep, rounded).whole(schedule, at, old, new)
+        if schedule.length is not None and schedule.length <= old:
+            found = _held(found, new, schedule, old)
     except ValueError as error:  # of a node: a value or a factor beyond what one may hold
         if str(error).startswith("replan."):
             raise
@@ -210,12 +213,13 @@ def _planned(schedule: Schedule, n: int | None) -> int:
 
 
 def _held(found: Schedule, new: int, schedule: Schedule, old: int) -> Schedule:
-    """The end from step `new` on, where a phase that is squeezed to no update at all would come to it later."""
-    length, end = schedule.length, schedule(old)
-    if length is None or length > old or not is_usable(end):
-        return found
-    reached = found.length
-    if reached is not None and reached <= new:
+    """The end value of the old run from step `new` on, whatever would come after it.
+
+    A mapped phase would leave the values of the old plan there, and one that is squeezed to no update comes to its end
+    later.
+    """
+    end, reached = schedule(old), found.length
+    if (reached is not None and reached <= new) or not is_usable(end):
         return found
     return joined([*cut(found, new), (Constant(end), None)])
 
@@ -239,7 +243,8 @@ class _Replanning:
         if self.keep != "position" and tail[0][0](0) != node(at):
             # The mapped value is an ulp off, or a sixth of a step: let the old schedule answer for this step too.
             head, tail = at + 1, _without_first(tail)
-        return joined([*cut(node, head), *tail])
+        made = joined([*cut(node, head), *tail])
+        return made if self.keep == "position" else _held(made, new, node, old)
 
     def tail(self, node: Schedule, at: int, old: int, new: int) -> list[Part]:
         """The new plan from step `at` on, as parts."""
@@ -257,8 +262,10 @@ class _Replanning:
                 f"{origin}, got {old}"
             )
         place = partial(_place, origin=origin, factor=Fraction(new - origin, old - origin))
-        self._note(found, place)
         ends = [None if phase.end is None else half_up(place(phase.end)) for phase in found]
+        if self.keep == "value" and ends[0] is not None and ends[0] <= at:  # it would never come to its end value
+            return replace(self, keep="shape").tail(node, at, old, new)
+        self._note(found, place)
         first = next(number for number, end in enumerate(ends) if end is None or end > at)
         parts = [(self._progressing(found, first, at, old, node, place), self._left(at, ends[first]))]
         for phase, begin, end in zip(found[first + 1 :], ends[first:], ends[first + 1 :], strict=False):
@@ -273,7 +280,7 @@ class _Replanning:
     def _note(self, found: list[Phase], place: Callable[[int], Fraction]) -> None:
         for end in (phase.end for phase in found if phase.end is not None):
             if place(end).denominator != 1:
-                self.rounded.append(f"the end of a phase at {end} to {half_up(place(end))} ({float(place(end)):g})")
+                self.rounded.append(f"the end of a phase at {end} to {half_up(place(end))} ({float(place(end)):.12g})")
 
     def _stretched(self, phase: Phase, place: Callable[[int], Fraction]) -> Schedule:
         """A phase in the time of the new plan: as much as its rounded ends say."""
@@ -347,6 +354,12 @@ def toward(node: Schedule, done: int, steps: int, value: float) -> Schedule:
         raise ValueError(
             f"replan.keep: expected 'position' or 'shape', since the new plan has already come to the end of its phase "
             f"({end:.6g}) at this step and cannot go there from {value:.6g}, got 'value'"
+        )
+    if (value > end) != (here > end):
+        raise ValueError(
+            f"replan.keep: expected 'position' or 'shape', since the new plan goes from {here:.6g} at this step to "
+            f"{end:.6g} at the end of its phase, and mapped so that it starts from {value:.6g} it would be upside "
+            f"down, got 'value'"
         )
     if not (isinstance(node, ENDING) and node.steps != steps) and (found := _from(node, value, end, steps - done)):
         return found

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -65,6 +66,7 @@ KINDS = {
     "any": schedules(3),
     "scaled": twice_scaled,
     "growing": growing(2),
+    "reaching": st.deferred(lambda: schedules(3).filter(has_a_reach)),
     "ending": st.one_of(finite_schedules(2), finite_schedules(3)),
     "leaf": leaves(),
 }
@@ -77,7 +79,7 @@ def runs(draw, kind):
     length = schedule.length
     assume(length is None or 1 <= length < 2**40)
     old = length or draw(st.integers(1, 200))
-    old += draw(st.integers(0, 200)) if kind in ("any", "scaled") and length else 0
+    old += draw(st.integers(0, 200)) if kind in ("any", "scaled", "reaching") and length else 0
     at = draw(st.integers(0, min(old, 10**6) - 1))
     new = at + draw(st.one_of(st.integers(1, 60), st.integers(1, 2000)))
     return schedule, at, old, new
@@ -253,6 +255,80 @@ def test_the_result_is_a_value_like_any_other(run, keep):
     assert replanned(schedule, at, new, keep) == made
 
 
+def has_a_reach(schedule, beside=True):
+    """Nonnegative, and of parts whose values say between what the whole may be: see `reach`."""
+    beside = beside and isinstance(schedule, (lr.Scale, lr.Clip, lr.Map, lr.Product, lr.Sum))
+    if isinstance(schedule, (lr.Noise, lr.Line)) or getattr(schedule, "function", "") == "cosine":
+        return False
+    if isinstance(schedule, (lr.Product, lr.Sum)) and not beside:
+        return False
+    return all(has_a_reach(child, beside) for child in schedule._children())
+
+
+def reach(schedule, n):
+    """The least and the largest value up to step n, between the updates too: a plan that is made longer shows those.
+
+    Of a product, between the products of its factors' least values and of their largest ones, since each of them is
+    planned anew by itself; of a sum alike.
+    """
+    match schedule:
+        case lr.Product() | lr.Sum():
+            lows, highs = zip(*(reach(child, n) for child in schedule._children()), strict=True)
+            together = math.prod if isinstance(schedule, lr.Product) else math.fsum
+            return together(lows), together(highs)
+        case lr.Scale() | lr.Clip() | lr.Map():  # all of them rise with the value
+            (inner,) = schedule._children()
+            return tuple(replace(schedule, schedule=lr.Table([value]))(0) for value in reach(inner, n))
+    fine, parts = 2**26, 16  # parts: where a schedule that is stretched by 1/4, twice, may go over to another phase
+    begins = np.arange(n * parts) * (fine // parts)
+    ends = begins + fine // parts - 1
+    finely = lr.Stretch(schedule, float(fine))
+    last, before = finely(ends), finely(ends - 1)
+    values = np.concatenate([schedule.table(n + 1), finely(begins), last])
+    rest = 4 * np.abs(last - before).max()  # to the end of the update; a square root falls by 2.4 times that
+    return max(0.0, values.min() - rest), values.max() + rest
+
+
+@slow
+@given(runs("reaching"), st.sampled_from(["value", "shape"]))
+def test_no_value_leaves_those_of_the_old_plan(run, keep):
+    schedule, at, old, new = run
+    assume(old <= 500)
+    made = replanned(schedule, at, new, keep, n=old)
+    assume(made not in (None, schedule))  # the same length is the same schedule, which need not hold
+    values, (low, high) = made.table(new + 2000), reach(schedule, old)
+    ulps = 64 * np.spacing(high)
+    assert values.min() >= low - ulps
+    assert values.max() <= high + ulps
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at", "new", "n"),
+    [
+        (lr.warmup_cosine(0.1, 0.0, 100, 1000), 300, 400, 600),
+        (lr.inverse_sqrt(0.1, 100), 550, 600, 1000),
+        (lr.sgdr(0.1, 0.0, 10, 2), 167, 169, 500),
+        (lr.sgdr(0.1, 0.001, 100, 2), 550, 600, 1000),
+        (lr.Polynomial(0.5, 0.001, 333, 2), 4, 14, 50),
+        (lr.ExponentialDecay(1.0, 0.5, 40), 50, 70, 200),
+    ],
+)
+@pytest.mark.parametrize("keep", ["value", "shape"])
+def test_from_the_end_of_the_run_on_its_end_value_is_held(schedule, at, new, n, keep):
+    made, were = quietly(schedule, at, new, keep, n=n), schedule.table(n + 1)
+    values = made.table(new + 2000)
+    assert set(values[new:].tolist()) == {schedule(n)}
+    assert values.min() >= were.min()
+    assert values.max() <= were.max()
+
+
+def test_a_decay_that_is_made_shorter_does_not_rise():
+    """The third cycle, from 300 to 700, would be over by 471 in the new plan: what is left of it goes on, faster."""
+    made = quietly(lr.sgdr(0.1, 0.001, 100, 2), 550, 600, n=1000)
+    assert (np.diff(made.table(17, 550)) < 0).all()  # 150 of the 450 updates that were left: 17 of 50
+    assert made(567) == 0.1
+
+
 @slow
 @given(rates, rates_or_nothing, st.integers(2, 300), st.integers(2, 300), st.data())
 def test_a_warmup_that_is_done_stays_done_and_its_peak_stays(peak, end, warmup, decay, data):
@@ -327,10 +403,16 @@ def test_the_plateau_of_a_stable_run_becomes_longer():
     )
 
 
-def test_a_shorter_run_that_is_past_its_plateau_by_then_decays_from_where_it_is():
+def test_a_shorter_run_that_would_be_past_its_plateau_by_then_shares_out_what_is_left():
     schedule = lr.wsd(1.0, 2, 22, 10)  # stable to 12
-    made = replan(schedule, 10, 12)  # planned so from 2 on, it would have been stable to 7
-    assert made.table(14).tolist() == [0.0, 0.5, *[1.0] * 9, 0.5, 0.0, 0.0]
+    made = replan(schedule, 10, 16)  # planned so from 2 on, it would have been stable to 9; 2 and 10 updates were left
+    assert made.table(18).tolist() == [0.0, 0.5, *[1.0] * 9, 1.0, 0.8, 0.6, 0.4, 0.2, 0.0, 0.0]
+
+
+def test_a_shorter_run_that_would_be_past_its_warmup_by_then_still_comes_to_the_peak():
+    schedule = lr.warmup_cosine(1.0, 0.0, 10, 60)
+    made = replan(schedule, 5, 27)  # planned so from 0 on, the warm-up would have ended at 4.5; 5 and 50 were left
+    assert made == lr.Sequence([(lr.Linear(0.0, 1.0, 10), 5), (lr.Linear(0.5, 1.0, 2), 2), lr.Cosine(1.0, 0.0, 20)])
 
 
 def test_from_the_first_step_on_it_is_the_new_plan():
@@ -377,7 +459,8 @@ def test_a_triangle_goes_on_with_the_leg_that_it_is_in(at):
     slope = (schedule(leg + 4) - schedule(at)) / (leg + 8 - at)
     rest = [schedule(at) + slope * step for step in range(leg + 8 - at)]
     twice = [schedule(leg + 4 + step // 2) / 2 + schedule(leg + 4 + (step + 1) // 2) / 2 for step in range(60)]
-    np.testing.assert_allclose(made.table(leg + 68), [*schedule.table(at), *rest, *twice], rtol=1e-14)
+    expected = [*schedule.table(at), *rest, *twice][: 49 - leg]
+    np.testing.assert_allclose(made.table(49 - leg), expected, rtol=1e-14)
     mirrored = replan(lr.Cycle(lr.Linear(0.5, 1.5, 4), 4, mirror=True), at, leg + 2 * (24 - leg), n=24)
     np.testing.assert_allclose(made.table(60), mirrored.table(60), rtol=1e-14)
 
@@ -409,7 +492,8 @@ def test_a_function_of_values_stays_outside():
 
 def test_an_exponential_decay_stays_one():
     made = replan(lr.ExponentialDecay(1.0, 0.5, 4), 4, 12, n=8)  # 0.5 at 4, and 0.25 at 12 instead of at 8
-    assert made == lr.Sequence([(lr.ExponentialDecay(1.0, 0.5, 4), 4), lr.ExponentialDecay(0.5, 0.5, 8)])
+    decays = [(lr.ExponentialDecay(1.0, 0.5, 4), 4), (lr.ExponentialDecay(0.5, 0.5, 8), 8)]
+    assert made == lr.Sequence([*decays, lr.Constant(0.25)])
 
 
 def test_a_table_is_repeated_or_thinned_out():
@@ -512,9 +596,14 @@ LINE = lr.Linear(1.0, 0.0, 10)
             r"^replan\.n: expected the length of the run as it was planned, since Cycle",
         ),
         (
-            lr.wsd(0.1, 100, 1000, 200),
-            (90, 500),
-            r"^replan\.keep: expected 'position' or 'shape', since .* end of its phase \(0\.1\) .* from 0\.09, got",
+            lr.Table([0.5, 0.9, 0.7, 0.5]),
+            (1, 9),
+            r"^replan\.keep: expected 'position' or 'shape', since .* end of its phase \(0\.5\) .* from 0\.9, got",
+        ),
+        (
+            lr.Table([0.2, 0.9, 0.5]),
+            (1, 6),
+            r"^replan\.keep: expected 'position' or 'shape', since .* from 0\.2 .* to 0\.5 .* from 0\.9 .* upside down",
         ),
         (
             lr.Table([0.5, 0.9, 1.0, 0.0, 0.5]),
