@@ -24,7 +24,9 @@ from lrcore.schedule import LAST_STEP
 HIGHEST = 10.0  # a learning rate above it is suspicious
 TINY = 1e-9  # an update of this size does not change a float32 weight of 0.02, whose neighbours are 1.9e-9 apart
 SMALLEST_FLOAT32 = 2.0**-126
+BFLOAT16_STEP = 2.0**-8  # between neighbours, as a share of the larger one, where it is least
 EPOCHS = 500  # durations up to it may have been meant in epochs
+FEW = 4  # updates that fall one after the other before a curve counts as a decay
 MOST_TOLD = 5  # of findings of one kind
 
 
@@ -110,13 +112,13 @@ def _too_small(facts: Facts) -> Iterator[Finding]:
     """The last tenth of the run, or more, has learning rates above 0 that are too small to change a weight."""
     begin = facts.n - 1 - facts.n // 10
     late = facts.schedule(np.linspace(begin, facts.n - 1, 33).astype(np.int64))
-    if facts.n >= 10 and (late > 0.0).all() and (late < TINY).all():
+    if facts.n >= 10 and (late > 0.0).all() and (late <= TINY).all():
         steps = range(facts.survey.highest.step, begin)
-        at = facts.survey.highest.step + bisect_left(steps, True, key=lambda step: facts.schedule(step) < TINY)
+        at = facts.survey.highest.step + bisect_left(steps, True, key=lambda step: facts.schedule(step) <= TINY)
         what = (
             "is below what float32 can hold" if facts.last < SMALLEST_FLOAT32 else "no longer changes a float32 weight"
         )
-        reason = f"from here on the learning rate is below {TINY:g} and ends at {facts.last:.3g}: it {what}"
+        reason = f"from here on the learning rate is at most {TINY:g} and ends at {facts.last:.3g}: it {what}"
         yield Finding(
             "too-small", at, reason, "decay slower, or hold a floor: .clip(min=...); bfloat16 needs a higher one"
         )
@@ -134,6 +136,18 @@ def _frozen_in_float32(facts: Facts) -> Iterator[Finding]:
             ):
                 reason = f"steps {piece.begin:,} to {piece.end - 1:,} are one number in float32: {values[0]:.8g}"
                 yield Finding("frozen-in-float32", piece.begin, reason, "give the curve ends that differ by more")
+
+
+@rule("flat-in-bfloat16")
+def _flat_in_bfloat16(facts: Facts) -> Iterator[Finding]:
+    """The whole run moves by less than one step of bfloat16, which keeps 8 binary digits."""
+    high, low = facts.peak, facts.lowest
+    is_whole = facts.length is None or facts.length <= facts.n
+    if 0.0 < low < high and high - low < BFLOAT16_STEP * high and is_whole:
+        share = f"{(high - low) / high:.2g}"
+        reason = f"the whole run moves between {high:.8g} and {low:.8g}, a share of {share}: one number in bfloat16"
+        cure = "give the curve ends that differ by more, or write what it is: a Constant"
+        yield Finding("flat-in-bfloat16", 0, reason, cure)
 
 
 # ---- Neighbours ----
@@ -230,11 +244,20 @@ def _peak_not_reached(facts: Facts) -> Iterator[Finding]:
 
 @rule("long-warmup")
 def _long_warmup(facts: Facts) -> Iterator[Finding]:
-    """The warm-up takes more than half of the run, but not all of it."""
+    """The warm-up takes more than half of the run, or all of it; a range test, of one factor an update, is none."""
     steps = facts.survey.warmup_steps
-    if steps and facts.n // 2 < steps < facts.n - 1 and facts.first < 0.5 * facts.peak:
+    if steps and facts.n // 2 < steps and facts.first < 0.5 * facts.peak:
+        if steps == facts.n - 1 and (_is_cut_rise(facts) or _is_geometric(facts)):
+            return
         reason = f"{steps:,} of {facts.n:,} updates go by before the peak"
         yield Finding("long-warmup", steps, reason, "a warm-up is mostly 1% to 10% of the run")
+
+
+def _is_geometric(facts: Facts) -> bool:
+    """Whether the values grow by one factor all the way."""
+    middle = (facts.n - 1) // 2
+    half, whole = facts.schedule(middle), facts.schedule(2 * middle)
+    return facts.first > 0.0 and abs(half / facts.first - whole / half) < 1e-6 * half / facts.first
 
 
 @rule("end-not-reached")
@@ -256,9 +279,26 @@ def _end_not_reached(facts: Facts) -> Iterator[Finding]:
 def _held_constant(facts: Facts) -> Iterator[Finding]:
     """After a decay the value holds for more than half of the run."""
     tail = facts.survey.tail
-    if 0 < tail < facts.n // 2 and 0.0 < facts.last and facts.is_decayed:
+    if 0 < tail < facts.n // 2 and 0.0 < facts.last and (facts.is_decayed or _is_cut_decay(facts, tail)):
         reason = f"{(facts.n - tail) / facts.n:.0%} of the run hold {facts.last:.6g}, {facts.of_peak(facts.last)}"
-        yield Finding("held-constant", tail, reason, f"let the decay end with the run, at step {facts.n:,}")
+        cure = f"let the decay end with the run, at step {facts.n:,}"
+        if any(piece.begin == tail and piece.label == "clip" for piece in facts.survey.pieces):
+            cure += ", or lower the bound that holds it"
+        yield Finding("held-constant", tail, reason, cure)
+
+
+def _is_cut_decay(facts: Facts, tail: int) -> bool:
+    """Whether a curve, and no single drop, comes down to what the run then holds."""
+    return facts.last < (1.0 - BFLOAT16_STEP) * facts.peak and _is_falling(facts, tail)
+
+
+def _is_falling(facts: Facts, end: int) -> bool:
+    """Whether the updates before a step fall one after the other, and by much the same: a curve, no drop or spike."""
+    if end < FEW:
+        return False
+    changes = np.diff(facts.schedule(np.arange(end - FEW, end)))
+    last = facts.schedule(end) - facts.schedule(end - 1)
+    return bool((changes < 0.0).all() and -last < 4.0 * -changes[-1])
 
 
 def _ends_at(facts: Facts) -> int | None:
@@ -266,9 +306,8 @@ def _ends_at(facts: Facts) -> int | None:
     end = facts.survey.tail if facts.length is None else min(facts.length, LAST_STEP)
     if not 1 < end < LAST_STEP or (facts.length is None and facts.schedule(LAST_STEP) != facts.last):
         return None
-    earlier, before, value = facts.schedule(np.array([end - 2, end - 1, end])).tolist()
-    is_low = value < 0.5 * max(facts.peak, facts.first)
-    return end if is_low and abs(before - value) < 4.0 * abs(earlier - before) else None
+    is_low = facts.schedule(end) < 0.5 * max(facts.peak, facts.first)
+    return end if is_low and _is_falling(facts, end) else None
 
 
 @rule("horizon-mismatch")

@@ -33,9 +33,9 @@ SCHEDULE is one of:
 _FINDINGS = """\
 NAME is one of:
   always-zero zero-first-update negative-value high-peak zero-tail zero-in-between too-small
-  frozen-in-float32 jump spike uneven-join peak-not-reached long-warmup end-not-reached
-  held-constant horizon-mismatch uneven-horizon epoch-numbers growth restart-at-end
-  last-cycle-cut unreachable-phase cut-phase late-boundary quirk
+  frozen-in-float32 flat-in-bfloat16 jump spike uneven-join peak-not-reached long-warmup
+  end-not-reached held-constant horizon-mismatch uneven-horizon epoch-numbers growth
+  restart-at-end last-cycle-cut unreachable-phase cut-phase late-boundary quirk
 """
 
 _STATUS = """\

@@ -44,6 +44,11 @@ CASES = [
     ("too-small", (lr.ExponentialDecay(0.1, 0.5, 10), 2000), 266, (lr.ExponentialDecay(0.1, 0.5, 100), 2000)),
     ("zero-tail", (lr.ExponentialDecay(0.1, 0.5, 1), 2000), None, (lr.ExponentialDecay(0.1, 0.5, 2), 2000)),
     ("frozen-in-float32", (lr.Linear(0.1, 0.1 - 1e-12, 1000),), 0, (lr.Linear(0.1, 0.1 - 1e-7, 1000),)),
+    ("too-small", (lr.Constant(1e-9), 1000), 0, (lr.Constant(1.1e-9), 1000)),
+    ("too-small", (lr.Constant(1e-9), 1000), 0, (lr.Cosine(1e-3, 1e-12, 1000),)),
+    ("flat-in-bfloat16", (lr.Cosine(1e-3, 0.9995e-3, 1000),), 0, (lr.Cosine(1e-3, 0.995e-3, 1000),)),
+    ("flat-in-bfloat16", (lr.Linear(0.998, 1.0, 100) * 0.1, 100), 0, (lr.Constant(0.1), 100)),
+    ("flat-in-bfloat16", (lr.Cosine(1e-3, 0.9995e-3, 1000),), 0, (lr.Cosine(0.1, 0.0, RUN), 100)),
     ("jump", (lr.Piecewise([500], [0.1, 0.009]), 1000), 500, (lr.Piecewise([500], [0.1, 0.01]), 1000)),
     ("jump", (lr.Piecewise([500], [0.009, 0.1]), 1000), 500, (lr.Piecewise([500], [0.01, 0.1]), 1000)),
     ("jump", (lr.Cycle(lr.Linear(0.001, 0.1, 100), 100), 500), 100, (lr.sgdr(0.1, 0.001, 100), 500)),
@@ -62,9 +67,16 @@ CASES = [
     ("peak-not-reached", (lr.inverse_sqrt(0.1, 5000), 3000), 5000, (lr.inverse_sqrt(0.1, 2999), 3000)),
     ("long-warmup", (lr.warmup_cosine(0.1, 0.0, 510, 1000),), 510, (lr.warmup_cosine(0.1, 0.0, 490, 1000),)),
     ("long-warmup", (lr.warmup_cosine(0.1, 0.0, 510, 1000),), 510, (lr.Exponential(1e-6, 1.0, 1000),)),
+    ("long-warmup", (lr.Linear(0.0, 0.1, 1000),), 999, (lr.Exponential(1e-7, 1.0, 1000),)),
+    ("long-warmup", (lr.Constant(0.1).warmup(1000), 1000), 999, (lr.Constant(0.1).warmup(100), 1000)),
     ("end-not-reached", (lr.Cosine(0.1, 0.0, 1500), 1000), 1000, (lr.Cosine(0.1, 0.0, 1010), 1000)),
     ("held-constant", (lr.Cosine(0.1, 0.01, 450), 1000), 450, (lr.Cosine(0.1, 0.01, 550), 1000)),
     ("held-constant", (lr.Cosine(0.1, 0.01, 450), 1000), 450, (lr.Linear(0.01, 0.1, 100), 1000)),
+    ("held-constant", (lr.Cosine(0.1, 0.0, 1000).clip(min=0.09), 1000), 205, (lr.Constant(0.1).warmup(100), 1000)),
+    ("held-constant", (lr.Cosine(0.1, 0.0, 1000).clip(min=0.09),), 205, (lr.wsd(0.1, 50, 1000, 200), 1000)),
+    ("held-constant", (lr.Linear(0.1, 0.08, 300), 1000), 300, (lr.Piecewise([300], [0.1, 0.08]), 1000)),
+    ("horizon-mismatch", (lr.Table(lr.Linear(0.1, 0.01, 250).table(251)), 1000), None,
+     (lr.Sequence([(lr.Constant(0.1), 500), (lr.Constant(1.0), 1), lr.Constant(0.1)]), 1000)),
     ("horizon-mismatch", (lr.Cosine(0.1, 0.0, 8000), 1000), None, (lr.Cosine(0.1, 0.0, 8300), 1000)),
     ("horizon-mismatch", (lr.Cosine(0.1, 0.01, 250), 1000), None, (lr.Cosine(0.1, 0.01, 290), 1000)),
     ("horizon-mismatch", (lr.Cosine(0.1, 0.01, 250), 1000), None,
@@ -149,6 +161,14 @@ def test_the_factor_of_a_jump_is_the_users():
     schedule = lr.Piecewise([500], [0.1, 0.03]), 1000
     assert lint(*schedule) == ()
     assert names(lint(*schedule, jump=3.0)) == ["jump"]
+
+
+@pytest.mark.parametrize("schedule", [lr.Linear(0.0, -0.1, 100), lr.Linear(-0.1, 0.0, 100), lr.Constant(-0.1)])
+def test_a_peak_that_is_not_above_0(schedule):
+    """A share of it would say nothing."""
+    found = lint(schedule, 10)
+    assert "negative-value" in names(found)
+    assert "of its peak" not in str(found)
 
 
 def test_warm_up_waits_at_0():
