@@ -8,7 +8,8 @@ differ in what they keep. With f = (N - c) / (T - c), where c is the step at whi
     `steps=` would have given, and the value jumps to it at k.
 (b) "value": the phase in progress, stretched like that, is mapped in value (linearly, about the value at its end) so
     that it starts from the value of the old schedule. The phases after it are those of "position", so a warm-up still
-    rises to the same peak. An exponential decay is mapped in its logarithm, and stays one.
+    rises to the same peak. An exponential decay is mapped in its logarithm, and stays one. A phase that the new plan
+    would have ended by k is not skipped: what is left is stretched as in (c).
 (c) "shape": what is left is stretched about k, by (N - k) / (T - k).
 
 Products, sums, scales and clips are replanned inside: each factor has phases of its own. Everything here composes
@@ -137,6 +138,12 @@ def replan(schedule: Schedule, at: int, total_steps: int, keep: str = "value", *
     | `"position"` | as if planned for the new length: what a changed `T_max` gives | jumps, maybe: see `JumpWarning` |
     | `"shape"` | what is left of it, in slow motion or fast | continuous |
 
+    With "value" and "shape" the end value holds from `total_steps` on, even where the old schedule goes on: that run is
+    over. A schedule of the length that it has is left as it is. With "position" it goes on as the new plan does.
+
+    A run can become so short that the new plan would be through with the phase in progress by `at`. Then "value" does
+    not skip it, but does what "shape" does: what is left of a warm-up still rises to the peak, faster.
+
     For lines, polynomials and exponential decays "value" and "shape" are the same; a cosine that is extended goes on
     gently with "value", and as steeply as it was (times the stretch) with "shape".
 
@@ -154,7 +161,8 @@ def replan(schedule: Schedule, at: int, total_steps: int, keep: str = "value", *
     Raises:
         UnboundError: a schedule with units that are not bound yet.
         TypeError, ValueError: arguments outside of these; an unknown length; a run that is over by `at` (unless with
-            keep="position"); a value that "value" cannot keep, since the new plan is already at its end there.
+            keep="position"); a value that "value" cannot keep, since the new plan is already at its end there, or goes
+            up from there where it would have to go down, or down for up.
 
     Phases end on whole updates; a `RoundingWarning` says which were rounded.
 
