@@ -111,7 +111,7 @@ class Sequence(Schedule):
             begin += steps
             exact = begin * factor
             if not is_whole(exact):
-                yield f"Sequence.parts[{at}] end {begin} to {rounded(exact)} ({exact:g})"
+                yield f"Sequence.parts[{at}] end {begin} to {rounded(exact)} ({exact:.12g})"
         for child in self._children():
             yield from child._rounded_durations(factor)
 

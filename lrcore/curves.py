@@ -519,7 +519,7 @@ class Table(Schedule):
 
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         if not is_whole(factor):
-            yield f"Table.values from 1 update each ({factor:g}) to whole updates"
+            yield f"Table.values from 1 update each ({factor:.12g}) to whole updates"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Table):

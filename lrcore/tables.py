@@ -271,7 +271,7 @@ class MappedTable(Table):
     def _rounded_durations(self, factor: float) -> Iterator[str]:
         exact = self.start * factor
         if not is_whole(exact):
-            yield f"MappedTable.start {self.start} to {rounded(exact)} ({exact:g})"
+            yield f"MappedTable.start {self.start} to {rounded(exact)} ({exact:.12g})"
         yield from Table._rounded_durations(self, factor)
 
     def __eq__(self, other: object) -> bool:
