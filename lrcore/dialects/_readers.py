@@ -126,11 +126,12 @@ def _shares(where: str, given: Any) -> Any:
     return many(not_negative, "shares")(where, given) or _check.refuse(where, "a share of the run, or two", given)
 
 
-# Each argument of its training script: what its factory calls it, and the default that the factory gives it.
+# Each argument of its training script: what its factory calls it, and the default of the script, which is not always
+# that of the factory.
 _TIMM: dict[str, tuple[str, _check.Check, Any]] = {
-    "epochs": ("num_epochs", whole(1), 100),
-    "decay_epochs": ("decay_epochs", positive, 30),
-    "decay_milestones": ("decay_milestones", many(whole(0), "epochs"), (30, 60)),
+    "epochs": ("num_epochs", whole(1), 300),
+    "decay_epochs": ("decay_epochs", positive, 90),
+    "decay_milestones": ("decay_milestones", many(whole(0), "epochs"), (90, 180, 270)),
     "warmup_epochs": ("warmup_epochs", whole(0), 5),
     "decay_rate": ("decay_rate", positive, 0.1),
     "min_lr": ("min_lr", value, 0.0),
@@ -141,7 +142,7 @@ _TIMM: dict[str, tuple[str, _check.Check, Any]] = {
     "lr_noise_std": ("noise_std", positive, 1.0),
     "seed": ("noise_seed", whole(0), 42),
     "lr_cycle_mul": ("cycle_mul", positive, 1.0),
-    "lr_cycle_decay": ("cycle_decay", positive, 0.1),
+    "lr_cycle_decay": ("cycle_decay", positive, 0.5),
     "lr_cycle_limit": ("cycle_limit", whole(0), 1),
     "lr_k_decay": ("k_decay", positive, 1.0),
     "lr_decay_fn": ("decay_fn", lambda _where, given: given, None),

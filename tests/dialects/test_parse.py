@@ -108,9 +108,9 @@ def test_transformers_defaults_and_epochs():
     on_updates=st.booleans(),
 )
 def test_timm(sched, rate, epochs, warmup, low, prefix, on_updates):
-    """As its factory makes them of the arguments; the missing ones by its defaults."""
+    """As its factory makes them of the arguments."""
     arguments = {"sched": sched, "epochs": epochs, "warmup_epochs": warmup, "min_lr": low, "warmup_prefix": prefix}
-    arguments |= {"sched_on_updates": on_updates, "decay_epochs": 3}
+    arguments |= {"sched_on_updates": on_updates, "decay_epochs": 3, "decay_milestones": [20, 28]}
     theirs = optimizer(rate)
     scheduler, _ = timm.create_scheduler(SimpleNamespace(**arguments), theirs, updates_per_epoch=4)
     every = 4 * epochs if on_updates else epochs
@@ -123,6 +123,18 @@ def test_timm(sched, rate, epochs, warmup, low, prefix, on_updates):
     per_epoch = steps if on_updates else steps[::4]
     assert np.abs(per_epoch - expected).max() <= 1e-11 * rate
     assert on_updates or (steps.reshape(-1, 4) == steps[::4, None]).all(), "in epochs it changes once an epoch"
+
+
+def test_timm_defaults_are_those_of_its_training_script():
+    """`--epochs 300 --decay-epochs 90 --decay-milestones 90 180 270 --lr-cycle-decay 0.5 --warmup-epochs 5`."""
+    assert parse({"sched": "cosine", "lr": 1.0})(150) == pytest.approx(0.5)
+    assert parse({"sched": "cosine", "lr": 1.0}).length == 300
+    cycles = parse({"sched": "cosine", "lr": 1.0, "epochs": 10, "lr_cycle_limit": 2})
+    assert cycles(10) == 0.5
+    step, multistep = (parse({"sched": sched, "lr": 1.0}) for sched in ("step", "multistep"))
+    assert [step(t) for t in (5, 89, 90, 180)] == pytest.approx([1.0, 1.0, 0.1, 0.01])
+    assert [multistep(t) for t in (88, 89, 269)] == pytest.approx([1.0, 0.1, 0.001])
+    assert parse({"sched": "step", "lr": 1.0})(0) == 1e-5, "5 epochs of warm-up, from 1e-5"
 
 
 # ---- Megatron ----
@@ -308,7 +320,7 @@ def test_arguments_of_parse():
         parse({"sched": "cosine", "lr": 0.1}, strict=1)
     with pytest.raises(ValueError, match=r"parse.steps_per_epoch: expected .* an int >= 1"):
         parse({"sched": "cosine", "lr": 0.1}, steps_per_epoch=0)
-    assert parse({"sched": "cosine", "lr": 0.1, "lr_scheduler_type": "linear"}, "timm").length == 100
+    assert parse({"sched": "cosine", "lr": 0.1, "lr_scheduler_type": "linear"}, "timm").length == 300
     with pytest.raises(AttributeError, match="has no attribute 'prase'"):
         _ = dialects.prase
 
