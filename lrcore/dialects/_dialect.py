@@ -73,7 +73,8 @@ def peer(
             for argument, check in every.items():
                 bound.arguments[argument] = check(f"{name}.{argument}", bound.arguments[argument])
             made = function(*bound.args, **bound.kwargs)
-            return made._with_hints(origin=Origin(f"{framework}.{name}", bool(bound.arguments.get("strict", False))))
+            strict = bool(bound.arguments.get("strict", False)) and _quirky(made, function, bound)
+            return made._with_hints(origin=Origin(f"{framework}.{name}", strict))
 
         checked.checks = every  # type: ignore[attr-defined]
         declared = Peer(framework, name, formula, convention, quirks, checked)
@@ -83,8 +84,24 @@ def peer(
     return decorate
 
 
+COMPARED = 1 << 14  # updates, which take some microseconds
+
+
+def _quirky(made: Schedule, function: Callable[..., Schedule], bound: inspect.BoundArguments) -> bool:
+    """Whether `strict=True` made a difference: arguments that meet none of the quirks have nothing to be warned of."""
+    try:
+        default = function(*bound.args, **{**bound.kwargs, "strict": False})
+        lengths = made.length, default.length
+        if made == default or None in lengths or max(filter(None, lengths), default=0) >= COMPARED:
+            return made != default
+        n = max(length or 0 for length in lengths) + 1  # from there on both hold
+        return made.table(n).tobytes() != default.table(n).tobytes()
+    except (TypeError, ValueError, ArithmeticError):  # what only the peer accepts
+        return True
+
+
 class Origin(NamedTuple):
-    """Which peer's schedule this is, and whether with its quirks."""
+    """Which peer's schedule this is, and whether it has the quirks that `strict=True` reproduces."""
 
     peer: str
     strict: bool

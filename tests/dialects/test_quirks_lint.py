@@ -1,9 +1,15 @@
 """lint names each quirk of a converted schedule."""
 
+import ast
+import doctest
+import inspect
+from functools import partial
+from importlib import import_module
+
 import pytest
 
 from lrcore import Linear, Sequence, from_dict, lint
-from lrcore.dialects import deepspeed, paddle, timm, torch
+from lrcore.dialects import _dialect as dialect, deepspeed, paddle, timm, torch
 from lrcore.dialects._dialect import PEERS
 from lrcore.dialects._page import example_of, frameworks
 
@@ -47,9 +53,72 @@ def test_where_it_came_from_is_no_part_of_the_value():
     assert not quirks(read)
 
 
-@pytest.mark.parametrize("peer", [peer for peer in PEERS.values() if peer.quirks], ids=lambda peer: peer.key)
+QUIRKY = [peer for peer in PEERS.values() if peer.quirks]
+ENDLESS = ("tf1.noisy_linear_cosine_decay",)  # noise of size 0 that never ends: no one compares all of it
+# Calls that meet a quirk, where the examples of the dialects do not.
+MET = {
+    "keras.CosineDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "warmup_steps": 5},
+    "torch.ConstantLR": {"base_lr": 0.1, "total_iters": 0},
+    "torch.LinearLR": {"base_lr": 0.1, "total_iters": 0},
+    "torch.PolynomialLR": {"base_lr": 0.1, "total_iters": 0},
+    "optax.linear_schedule": {"init_value": 1.0, "end_value": 0.5, "transition_steps": 0},
+    "optax.polynomial_schedule": {"init_value": 1.0, "end_value": 0.5, "power": 2, "transition_steps": 0},
+}
+
+
+@pytest.mark.parametrize("peer", [peer for peer in QUIRKY if peer.key not in ENDLESS], ids=lambda peer: peer.key)
+def test_only_what_differs_is_named(peer):
+    """Of the peer's own example, made with strict: its quirks, if it has other values than without; else none."""
+    default, strict = example(peer, strict=False), example(peer, strict=True)
+    differs = strict.table(300).tolist() != default.table(300).tolist()
+    expected = {quirk.name for quirk in peer.quirks if differs or quirk.always}
+    assert {reason_of(finding, peer) for finding in quirks(strict)} - {None} == expected
+
+
+def example(peer, strict):
+    """The call of the example, after the lines before it, where it takes strict."""
+    names = dict(vars(import_module(peer.build.__module__)))
+    for line in doctest.DocTestParser().get_examples(peer.build.__doc__):
+        if f"{peer.name}(" in line.source:
+            break
+        exec(line.source, names)
+    call = ast.parse(example_of(peer)[0], mode="eval")
+    call.body.keywords = [keyword for keyword in call.body.keywords if keyword.arg != "strict"]
+    takes_it = "strict" in inspect.signature(peer.build).parameters
+    return eval(
+        compile(call, "", "eval"), names | {peer.name: partial(peer.build, **{"strict": strict} if takes_it else {})}
+    )
+
+
+def reason_of(finding, peer):
+    """The quirk that a finding names, if it is one of the peer."""
+    key, _, name = finding.reason.partition(":")[0].partition(", ")
+    return name if key == peer.key else None
+
+
+@pytest.mark.parametrize("key", MET)
+def test_a_quirk_that_the_arguments_meet(key):
+    peer = PEERS[key]
+    assert {reason_of(finding, peer) for finding in quirks(peer.build(**MET[key], strict=True))} == {
+        quirk.name for quirk in peer.quirks
+    }
+
+
+def test_what_only_the_peer_accepts_is_strict():
+    """The same call without strict is refused, so there is nothing to compare with."""
+
+    @dialect.peer("t", "never ends", dialect.Quirk("own", "it takes all"))
+    def taken(*, strict=False):
+        if not strict:
+            raise ValueError
+        return Linear(0.0, 1.0, 5)
+
+    PEERS.pop("test_quirks_lint.taken")
+    assert taken(strict=True).origin.strict
+
+
+@pytest.mark.parametrize("peer", QUIRKY, ids=lambda peer: peer.key)
 def test_every_quirk_can_be_named(peer):
-    """Each is reproduced by the peer's own example, where it is made with strict."""
     call, _ = example_of(peer)
     assert call
     assert len({quirk.name for quirk in peer.quirks}) == len(peer.quirks)
