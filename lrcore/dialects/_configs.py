@@ -225,14 +225,15 @@ def parse(
     | "timm" | arguments of its training script: `sched`, `lr`, `epochs`, `warmup_epochs`, `min_lr` ... |
     | "megatron" | arguments of its training script: `lr`, `lr_decay_style`, `train_iters`, `lr_warmup_fraction` ... |
     | "hydra" | `{"_target_": "torch.optim.lr_scheduler.StepLR", ...}`, and the `lr` of an `optimizer` beside it |
-    | "composer" | `{"schedulers": {"cosine_decay_with_warmup": {...}}}`, `{"scheduler": {"name": ...}}`, `optimizer` |
+    | "composer" | `{"schedulers": {"cosine": {...}}}`, `{"scheduler": {"name": ...}}`, `optimizer`, `max_duration` |
 
     Args:
         config: the configuration, as json, yaml or `vars(args)` give it. What is not about the schedule is ignored.
         framework: one of these; by default told from the keys.
         strict: with the quirks of the peer, as `strict=True` of each dialect.
         steps_per_epoch: updates of an epoch, where the configuration counts epochs. timm's schedules are in epochs
-            without it, and change once an epoch with it; Composer's times wait for `bind`.
+            without it, and change once an epoch with it. Composer's shares of the run are told by `max_duration`; its
+            times in epochs wait for `bind` without it, and those in tokens or samples do so in any case.
 
     Raises:
         ConfigError: (a ValueError) all that is wrong with it, each with its path.

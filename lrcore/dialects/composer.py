@@ -2,14 +2,16 @@
 
 Times are Composer's: "10ba", "3ep", "0.3dur", "1e9tok", "1000sp"; an int counts batches. A schedule with a time that is
 not in batches waits for its run: `bind(total_steps=..., steps_per_epoch=...)`. What is not whole is rounded half up
-here, and down by Composer. Several schedulers multiply: `lrcore.Product` of multipliers (base_lr 1). Composer's
-`scale_schedule_ratio` is `.stretch`, which scales a warm-up too, as `scale_warmup=True` does.
+by `bind`, and down by Composer: "0.35dur" of 10 batches is 4 here and 3 there. Several
+schedulers multiply: `lrcore.Product` of multipliers (base_lr 1). Composer's `scale_schedule_ratio` is `.stretch`, which
+scales a warm-up too, as `scale_warmup=True` does; `parse` applies it as Composer does, time by time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from lrcore._check import did_you_mean, not_negative, positive, refuse, value
@@ -17,7 +19,7 @@ from lrcore.compose import Cycle, Sequence as InSequence, check_period_mult
 from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial
 from lrcore.dialects._dialect import many, peer
 from lrcore.dialects._parts import until
-from lrcore.durations import Duration, is_text, updates
+from lrcore.durations import LONGEST, Duration, is_text, updates
 from lrcore.schedule import Schedule
 
 _UNITS = {"ba": "", "ep": "ep", "dur": "%", "tok": "tok", "sp": "samples"}
@@ -25,6 +27,18 @@ _TIME = re.compile(r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*([a-z]+)\s
 _MOST_CYCLES = 10_000
 _duration, _duration_or_0 = updates(1, also=()), updates(0, also=())
 _shares_of_run = "t_max, the whole run by default, "
+_ROUNDED = "; a time that is not whole is rounded half up by bind here, and down by Composer"
+
+
+def parts_of(given: Any) -> tuple[Decimal, str] | None:
+    """The number and the unit of a time of Composer's, None if it is none: "3ep" is 3 and "ep", 3 is 3 and "ba"."""
+    if type(given) is int:
+        return Decimal(given), "ba"
+    found = _TIME.fullmatch(given) if isinstance(given, str) and len(given) <= LONGEST else None
+    if not found or found[2] not in _UNITS:
+        return None
+    number = Decimal(found[1].replace("_", ""))
+    return (number, found[2]) if abs(number.adjusted()) <= LONGEST else None
 
 
 def time(where: str, given: Any) -> Duration:
@@ -39,8 +53,6 @@ def time(where: str, given: Any) -> Duration:
             f'{where}: expected a time such as "10ba", "3ep", "0.3dur", "1e9tok" or "8sp", got {given!r}{guess}'
         )
     if unit == "%":
-        from decimal import Decimal
-
         return _duration_or_0(where, f"{Decimal(found[1].replace('_', '')) * 100:f}%")
     return _duration_or_0(where, f"{found[1]}{unit or ' updates'}")
 
@@ -65,7 +77,7 @@ def _then_hold(curve: Callable[[Duration], Schedule], warmup: Duration, rise: Sc
 
 @peer(
     "base_lr * gamma**floor(t / step_size)",
-    "drops at t = step_size; never ends",
+    "drops at t = step_size; never ends" + _ROUNDED,
     base_lr=value,
     step_size=_time_above_0,
     gamma=positive,
@@ -82,7 +94,7 @@ def StepScheduler(base_lr: float, step_size: Duration, gamma: float = 0.1) -> Sc
 
 @peer(
     "base_lr * gamma**i, with i the number of milestones <= t",
-    "drops at t = milestone; milestones are to increase here",
+    "drops at t = milestone; milestones are to increase here" + _ROUNDED,
     base_lr=value,
     milestones=many(_time_above_0, "times"),
     gamma=positive,
@@ -104,7 +116,11 @@ def _steps(base_lr: float, milestones: Sequence[Duration], gamma: float) -> Sche
 
 
 @peer(
-    "base_lr * alpha for t < t_max, then base_lr", "switches back at t = t_max", base_lr=value, alpha=value, t_max=time
+    "base_lr * alpha for t < t_max, then base_lr",
+    "switches back at t = t_max" + _ROUNDED,
+    base_lr=value,
+    alpha=value,
+    t_max=time,
 )
 def ConstantScheduler(base_lr: float, alpha: float = 1.0, t_max: Duration = "1dur") -> Schedule:
     """A factor for a time.
@@ -120,7 +136,7 @@ def ConstantScheduler(base_lr: float, alpha: float = 1.0, t_max: Duration = "1du
 
 @peer(
     "base_lr * (alpha_i + (alpha_f - alpha_i) * min(1, t / t_max))",
-    "clamped",
+    "clamped" + _ROUNDED,
     base_lr=value,
     alpha_i=value,
     alpha_f=value,
@@ -150,7 +166,7 @@ def ExponentialScheduler(base_lr: float, gamma: float, decay_period: Duration = 
 
 @peer(
     "base_lr * (alpha_f + (1 - alpha_f) * (1 + cos(pi * min(1, t / t_max))) / 2)",
-    "clamped; the floor is a share of base_lr",
+    "clamped; the floor is a share of base_lr" + _ROUNDED,
     base_lr=value,
     alpha_f=value,
     t_max=_time_above_0,
@@ -197,7 +213,7 @@ def CosineAnnealingWarmRestartsScheduler(
 
 @peer(
     "base_lr * (alpha_f + (1 - alpha_f) * (1 - min(1, t / t_max))**power)",
-    "clamped",
+    "clamped" + _ROUNDED,
     base_lr=value,
     power=positive,
     t_max=_time_above_0,
@@ -215,7 +231,7 @@ def PolynomialScheduler(base_lr: float, power: float, t_max: Duration = "1dur", 
 
 @peer(
     "base_lr * t / t_warmup for t < t_warmup, then base_lr * gamma**i, with i the number of milestones <= t",
-    "milestones count from the begin of the run; those within the warm-up act at its end",
+    "milestones count from the begin of the run; those within the warm-up act at its end" + _ROUNDED,
     base_lr=value,
     t_warmup=time,
     milestones=many(_time_above_0, "times"),
@@ -236,7 +252,7 @@ def MultiStepWithWarmupScheduler(
 
 @peer(
     "base_lr * alpha * min(1, t / t_warmup)",
-    "alpha holds; t_max is only checked by Composer",
+    "alpha holds; t_max is only checked by Composer" + _ROUNDED,
     base_lr=value,
     t_warmup=time,
     alpha=value,
@@ -261,7 +277,7 @@ def ConstantWithWarmupScheduler(
 @peer(
     "base_lr * alpha_i * t / t_warmup for t < t_warmup, then base_lr * (alpha_i + (alpha_f - alpha_i) * min(1, "
     "(t - t_warmup) / (t_max - t_warmup)))",
-    _shares_of_run + "includes the warm-up; clamped",
+    _shares_of_run + "includes the warm-up; clamped" + _ROUNDED,
     base_lr=value,
     t_warmup=time,
     alpha_i=value,
@@ -285,7 +301,7 @@ def LinearWithWarmupScheduler(
 @peer(
     "base_lr * t / t_warmup for t < t_warmup, then base_lr * (alpha_f + (1 - alpha_f) * (1 + cos(pi * min(1, "
     "(t - t_warmup) / (t_max - t_warmup)))) / 2)",
-    _shares_of_run + "includes the warm-up; clamped; the floor is a share of base_lr",
+    _shares_of_run + "includes the warm-up; clamped; the floor is a share of base_lr" + _ROUNDED,
     base_lr=value,
     t_warmup=time,
     t_max=_time_above_0,
@@ -308,7 +324,7 @@ def CosineAnnealingWithWarmupScheduler(
 @peer(
     "base_lr * t / t_warmup for t < t_warmup, then base_lr * (alpha_f + (1 - alpha_f) * (1 - min(1, "
     "(t - t_warmup) / (t_max - t_warmup)))**power)",
-    _shares_of_run + "includes the warm-up; clamped",
+    _shares_of_run + "includes the warm-up; clamped" + _ROUNDED,
     base_lr=value,
     t_warmup=time,
     power=positive,

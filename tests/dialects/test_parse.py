@@ -223,7 +223,59 @@ def test_hydra_of_other_dialects():
 )
 def test_composer(schedulers):
     config = {**schedulers, "optimizer": {"name": "decoupled_adamw", "lr": 6.0e-4}, "max_duration": "4800ba"}
+    assert parse(config) == composer.CosineAnnealingWithWarmupScheduler(6e-4, 100, 4800, alpha_f=0.1)
+    del config["max_duration"]
     assert parse(config) == composer.CosineAnnealingWithWarmupScheduler(6e-4, "100ba", alpha_f=0.1)
+
+
+@pytest.mark.parametrize(
+    "optimizer_of",
+    [
+        {"optimizer": {"decoupled_adamw": {"lr": 6e-4}}},
+        {"optimizers": {"decoupled_adamw": {"lr": "6e-4"}}},
+        {"optimizers": [{"name": "decoupled_adamw", "lr": 6e-4}]},
+    ],
+)
+def test_composer_optimizers(optimizer_of):
+    assert parse({"scheduler": {"name": "constant"}, **optimizer_of}) == lrcore.Constant(6e-4)
+
+
+def at(schedulers, t, spe=None, **run):
+    """The multiplier at an update."""
+    return parse({"schedulers": schedulers, "optimizer": {"lr": 1.0}, **run}, steps_per_epoch=spe)(t)
+
+
+def test_composer_scale_schedule_ratio():
+    """Milestones at 25 of 50 batches; a warm-up is scaled only with scale_warmup, but a share of the run always is."""
+    drop = [{"multistep": {"milestones": ["50ba"]}}]
+    scaled = {"max_duration": "100ba", "scale_schedule_ratio": 0.5}
+    assert [at(drop, t, **scaled) for t in (24, 25)] == pytest.approx([1.0, 0.1])
+    epochs = [{"multistep": {"milestones": ["3ep"]}}]
+    assert [at(epochs, t, 5, max_duration="10ep", scale_schedule_ratio=0.5) for t in (6, 7)] == pytest.approx([1, 0.1])
+    for warmup, whole in (({}, 20), ({"scale_warmup": True}, 10)):
+        warm = [{"linear_decay_with_warmup": {"t_warmup": "20ba", **warmup}}]
+        assert at(warm, whole, **scaled) == 1.0
+        assert at(warm, whole // 2, **scaled) == 0.5
+        assert at(warm, 50, **scaled) == 0.0
+    assert at([{"linear_decay_with_warmup": {"t_warmup": "0.2dur"}}], 10, **scaled) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("most", "spe", "end"), [("100ba", None, 100), ("4ep", 25, 100), (4, 25, 100), ("99ba", None, 99)]
+)
+def test_composer_max_duration(most, spe, end):
+    """A share of it is rounded down, as Composer does: 0.25 of 99 is 24."""
+    config = {"scheduler": {"name": "linear_decay", "t_max": "1dur"}, "optimizer": {"lr": 1.0}, "max_duration": most}
+    assert parse(config, steps_per_epoch=spe).length == end
+    config["scheduler"]["t_max"] = "0.25dur"
+    assert parse(config, steps_per_epoch=spe).length == end // 4
+
+
+def test_composer_waits_for_what_is_not_known():
+    config = {"scheduler": {"name": "linear_decay"}, "optimizer": {"lr": 1.0}, "max_duration": "4ep"}
+    assert parse(config).bind(steps_per_epoch=25).length == 100
+    config["max_duration"] = "1e3tok"
+    assert parse(config).bind(tokens_per_step=10).length == 100
 
 
 def test_composer_multiplies():
@@ -300,6 +352,21 @@ def test_all_errors_at_once_with_their_paths():
             "expected a schedule of torch",
         ),
         ({"scheduler": {"name": "cosine_warmup"}, "optimizer": SGD}, "scheduler.name", "did you mean"),
+        (
+            {"scheduler": {"name": "cosine"}, "optimizer": SGD, "max_duration": "1dur"},
+            "max_duration",
+            'expected a time such as "4800ba"',
+        ),
+        (
+            {"scheduler": {"name": "cosine"}, "optimizer": SGD, "max_duration": "1ep", "scale_schedule_ratio": 0.5},
+            "scale_schedule_ratio",
+            "expected one that leaves something of '1ep', got 0.5",
+        ),
+        (
+            {"schedulers": {"cosine": {}}, "optimizers": {"a": {"lr": 1.0}, "b": {"lr": 2.0}}},
+            "optimizers",
+            "expected one optimizer, got a, b",
+        ),
         ({"schedulers": [], "optimizer": SGD}, "schedulers", "at least one scheduler"),
         ({"steps": 3}, "", "expected the configuration of one framework, got no framework's"),
         ({"sched": "cosine", "lr_scheduler_type": "linear"}, "", "more than one framework's: say which"),
@@ -344,7 +411,10 @@ KEYS = {
     "timm": ({"sched": "cosine", "lr": 0.1}, ["sched", "lr", *_readers._TIMM]),
     "megatron": ({"lr": 0.1, "train_iters": 9}, [*_readers._MEGATRON_KEYS]),
     "hydra": ({"scheduler": STEP, "optimizer": SGD}, ["scheduler", "optimizer", "_target_", "lr", "schedulers"]),
-    "composer": ({"scheduler": {"name": "cosine"}, "optimizer": SGD}, ["scheduler", "schedulers", "optimizer"]),
+    "composer": (
+        {"scheduler": {"name": "cosine"}, "optimizer": SGD},
+        ["scheduler", "schedulers", "optimizer", "max_duration", "scale_schedule_ratio"],
+    ),
 }
 
 
