@@ -67,30 +67,43 @@ class Reader:
         except UnreadableError:
             raise
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise UnreadableError(f"{type(scheduler).__name__} cannot be read: {error}") from error
+            later = isinstance(error, LookupError) and self._came_later(scheduler)
+            why = f"group {self.group} was added later, and it has no learning rate for it" if later else error
+            raise UnreadableError(f"{type(scheduler).__name__} cannot be read: {why}") from error
 
     def _read(self, scheduler: Any, strict: bool, entry: float | None, span: int | None) -> Schedule:
         """`entry`: the learning rate that a part of a sequence finds; `span`: the updates that it is for."""
-        name = type(scheduler).__name__
+        name = _kind(scheduler)
         if isinstance(getattr(scheduler, "schedule", None), Schedule):  # lrcore.bindings.torch
             own: Schedule = scheduler.schedule
             return own
-        if type(scheduler).__module__ not in MODULES:
-            raise UnreadableError(f"{name} is no class of torch itself")
         if name in PLAIN:
             given = {argument: plain(getattr(scheduler, argument)) for argument in PLAIN[name]}
-            return built(getattr(dialect, name), strict, self._base(scheduler), **given)
+            build = partial(getattr(dialect, name), **given)
+            return built(build, strict, self._base(scheduler, build))
         if name not in OTHERS:
-            raise UnreadableError(f"{name} is not known here")
+            raise UnreadableError(f"{type(scheduler).__name__} is no class of torch itself")
         read: Callable[..., Schedule] = getattr(self, OTHERS[name])
         return read(scheduler, strict, entry, span)
 
-    def _base(self, scheduler: Any) -> float:
-        return float(scheduler.base_lrs[self.group])
+    def _base(self, scheduler: Any, build: Callable[[float], Schedule] | None = None) -> float:
+        """The first learning rate; of a group that came later, the one that leads to what it has, if `build` scales."""
+        if build is None or not self._came_later(scheduler):
+            return float(scheduler.base_lrs[self.group])
+        if "initial_lr" in self.settings:
+            return float(self.settings["initial_lr"])
+        return float(self.settings["lr"]) / build(1.0)(position(scheduler))
+
+    def _came_later(self, scheduler: Any) -> bool:
+        known = getattr(scheduler, "base_lrs", None)
+        if known is None:
+            return any(self._came_later(child) for child in getattr(scheduler, "_schedulers", ()))
+        return self.group >= len(known)
 
     def _multi_step(self, scheduler: Any, *_: Any) -> Schedule:
         milestones = [plain(milestone) for milestone in scheduler.milestones.elements()]
-        return dialect.MultiStepLR(self._base(scheduler), milestones, scheduler.gamma)
+        build = partial(dialect.MultiStepLR, milestones=milestones, gamma=scheduler.gamma)
+        return build(self._base(scheduler, build))
 
     def _cyclic(self, scheduler: Any, *_: Any) -> Schedule:
         if scheduler._scale_fn_custom is not None:
@@ -158,7 +171,7 @@ class Reader:
         read: list[Schedule] = []
         for begin, end, child in zip([0, *milestones], ends, scheduler._schedulers, strict=True):
             entry = None
-            if begin > 0 and type(child).__name__ in CONTINUES:
+            if begin > 0 and _kind(child) in CONTINUES:
                 entry = dialect.SequentialLR(read, milestones[: len(read) - 1])(begin - 1)
             lasts = None if end is None else max(end - begin, 1)
             read.append(self._read(child, strict, entry, lasts))
@@ -172,11 +185,19 @@ class Reader:
         return dialect.ChainedScheduler(bases.pop(), read)
 
 
+def _kind(scheduler: Any) -> str:
+    """The class of torch that it is, or that its own class is derived from: what that one adds, a comparison shows."""
+    return next((kind.__name__ for kind in type(scheduler).__mro__ if kind.__module__ in MODULES), "")
+
+
 def built(build: Callable[..., Schedule], strict: bool, *args: Any, **given: Any) -> Schedule:
     """A schedule of a dialect, strict only where that makes a difference."""
-    made = build(*args, **given)
     if not strict or "strict" not in inspect.signature(build).parameters:
-        return made
+        return build(*args, **given)
+    try:
+        made = build(*args, **given)
+    except (TypeError, ValueError):  # what only the peer takes
+        return build(*args, **given, strict=True)
     quirky = build(*args, **given, strict=True)
     return made if quirky == made else quirky
 

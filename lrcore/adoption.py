@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ class _Adoption:
 
     def result(self) -> Adopted:
         subject = self.subject
-        read = [_read(subject, group, strict=False) for group in range(subject.groups)]
+        read = [_first_reading(subject, group) for group in range(subject.groups)]
         stop = self._stop(read)
         steps = subject.compared(subject.position, stop)
         trace = subject.observe(steps)
@@ -122,18 +122,22 @@ class _Adoption:
         notes = tuple(dict.fromkeys([*subject.notes, *self.notes]))
         return Adopted(schedules, subject.position, range(subject.position, stop), notes)
 
-    def _stop(self, read: list[tuple[Schedule | None, str, list[str]]]) -> int:
+    def _stop(self, read: list[_Reading]) -> int:
         """The end of the updates that are compared."""
         position = self.subject.position
         if self.n is not None:
             return max(self.n, position + 1)
         lengths: list[int | None] = []
-        for schedule, reason, _ in read:
-            if schedule is None:
-                raise AdoptError(f"adopt.n: expected for how many updates, got None: {reason}")
-            lengths.append(schedule.length)
+        for reading in read:
+            if reading.schedule is None:
+                raise AdoptError(f"adopt.n: expected for how many updates, got None: {reading.reason}")
+            lengths.append(reading.schedule.length)
         known = [length for length in lengths if length is not None]
-        stop = max([position, *known]) + 1 if len(known) == len(lengths) else position + ENDLESS
+        stop = max(known, default=0) + 1
+        if len(known) < len(lengths):
+            stop = position + ENDLESS
+        elif stop <= position + 1:  # it is over: one update more would tell nothing of what the object goes on to do
+            stop += position if stop > 1 else position + ENDLESS
         most = max(MOST // self.subject.groups, ENDLESS)
         if stop - position > most:
             self.notes.append(f"compared over {most} updates of {stop}: n={stop} compares all")
@@ -142,25 +146,25 @@ class _Adoption:
     def _settled(
         self,
         group: int,
-        read: tuple[Schedule | None, str, list[str]],
+        read: _Reading,
         steps: NDArray[np.int64],
         rates: NDArray[np.float64],
         stop: int,
         error: Exception | None,
     ) -> Schedule:
         """The schedule of a group: as it was read, or with the library's quirks, or a table."""
-        schedule, reason, notes = read
+        schedule, reason, notes = read.schedule, read.reason, read.notes
         if schedule is not None:
             differs = self._difference(schedule, steps, rates, self.subject.tolerance)
             if not differs:
                 self._note(group, *notes)
                 return schedule
-            strict, _, notes = _read(self.subject, group, strict=True)
+            strict = _read(self.subject, group, strict=True)
             looser = max(self.subject.tolerance, 1e-6)  # torch's recursion loses digits where it turns
-            if strict not in (None, schedule) and not self._difference(strict, steps, rates, looser):
-                self._note(group, *notes, *(f"strict: {quirk}" for quirk in _quirks(strict)))
-                return strict
-            reason = f"{self.subject.label} differs from what was read of it, {differs}"
+            if strict.schedule not in (None, schedule) and not self._difference(strict.schedule, steps, rates, looser):
+                self._note(group, *strict.notes)
+                return strict.schedule
+            reason = reason or f"{self.subject.label} differs from what was read of it, {differs}"
             if self.n is None and schedule.length is None:
                 raise AdoptError(f"adopt.n: expected for how many updates, got None: {reason}")
         if error is not None:
@@ -197,12 +201,30 @@ class _Adoption:
         self.notes += [prefix + note for note in notes]
 
 
-def _read(subject: Subject, group: int, *, strict: bool) -> tuple[Schedule | None, str, list[str]]:
+class _Reading(NamedTuple):
+    """What an object was read as, or why it was not, or not without its quirks."""
+
+    schedule: Schedule | None
+    reason: str
+    notes: list[str]
+
+
+def _read(subject: Subject, group: int, *, strict: bool) -> _Reading:
     notes: list[str] = []
     try:
-        return subject.read(group, strict, notes), "", notes
+        schedule = subject.read(group, strict, notes)
     except UnreadableError as error:
-        return None, str(error), notes
+        return _Reading(None, str(error), notes)
+    return _Reading(schedule, "", notes + [f"strict: {quirk}" for quirk in _quirks(schedule) if strict])
+
+
+def _first_reading(subject: Subject, group: int) -> _Reading:
+    """Without quirks, or with them where the dialect takes the arguments only so."""
+    plain = _read(subject, group, strict=False)
+    if plain.schedule is not None:
+        return plain
+    strict = _read(subject, group, strict=True)
+    return plain if strict.schedule is None else strict._replace(reason=plain.reason)
 
 
 def _narrowed(values: NDArray[np.float64]) -> NDArray[Any]:

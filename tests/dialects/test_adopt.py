@@ -186,7 +186,8 @@ def test_averaging_that_began_after_another_scheduler():
 def test_without_n_the_run_is_what_was_read():
     assert lr.adopt(S.LinearLR(optimizer(), total_iters=9)).verified == range(10)
     assert lr.adopt(S.ExponentialLR(optimizer(), 0.9)).verified == range(1000)
-    assert lr.adopt(step(S.LinearLR(optimizer(), total_iters=9), 20)).verified == range(20, 21)
+    assert lr.adopt(step(S.LinearLR(optimizer(), total_iters=9), 20)).verified == range(20, 30)
+    assert lr.adopt(step(S.LinearLR(optimizer(), total_iters=0), 20)).verified == range(20, 1021)
 
 
 def test_a_long_run_is_compared_in_part(monkeypatch):
@@ -219,6 +220,16 @@ def test_past_its_end_the_quirk_is_adopted_too():
     assert [note.partition(":")[0] for note in adopted.notes] == ["strict"]
     assert lr.adopt(S.CosineAnnealingLR(optimizer(), 10)).schedule == lr.Cosine(0.1, 0.0, 10)
     assert lr.adopt(S.LinearLR(optimizer(), 0.25, total_iters=0), 5).schedule == lr.Constant(0.025)
+
+
+@pytest.mark.parametrize("done", [10, 12, 20, 30])
+def test_a_finished_run_is_compared_over_another(done):
+    """At update 10 and 30 torch's cosine is at its end, and about to rise again."""
+    scheduler = step(S.CosineAnnealingLR(optimizer(), 10), done)
+    adopted = lr.adopt(scheduler)
+    assert adopted.schedule == in_torch.CosineAnnealingLR(0.1, 10, strict=True)
+    assert adopted.verified == range(done, done + 11)
+    assert adopted.schedule.table(25, start=done) == pytest.approx(goes_on(scheduler, 25)[:, 0], rel=1e-6, abs=1e-15)
 
 
 def test_a_quirk_within_a_sequence():
@@ -268,21 +279,44 @@ class Slower(S.StepLR):
         return [base / (1 + self.last_epoch) for base in self.base_lrs]
 
 
-RULES = [(Halving, lambda t: 0.5**t), (lambda o: Slower(o, 5), lambda t: 1 / (1 + t))]
+RULES = [
+    (Halving, lambda t: 0.5**t, "Halving is no class of torch itself"),
+    (
+        lambda o: Slower(o, 5),
+        lambda t: 1 / (1 + t),
+        "Slower differs from what was read of it, first at update 2 (0.1, the object has 0.03333333333333333)",
+    ),
+]
 
 
-@pytest.mark.parametrize(("make", "rule"), RULES)
-def test_a_class_of_the_user_is_stepped(make, rule):
+@pytest.mark.parametrize(("make", "rule", "why"), RULES)
+def test_a_class_of_the_user_is_stepped(make, rule, why):
     scheduler = step(make(optimizer()), 2)
     before = snapshot(scheduler)
     adopted = lr.adopt(scheduler, 6)
     assert snapshot(scheduler) == before
-    name = type(scheduler).__name__
     assert adopted.notes == (
-        f"{name} is no class of torch itself: a Table over 6 updates, of which those before update 2 are not known "
-        "and have its value",
+        f"{why}: a Table over 6 updates, of which those before update 2 are not known and have its value",
     )
     assert adopted.schedule.table(6) == pytest.approx([0.1 * rule(max(t, 2)) for t in range(6)])
+
+
+class OwnCosine(S.CosineAnnealingLR):
+    """A name of its own alone."""
+
+
+class OwnSequence(S.SequentialLR):
+    """As above."""
+
+
+def test_a_class_of_the_user_that_does_as_its_parent_is_read():
+    o = optimizer()
+    assert lr.adopt(OwnCosine(o, 10)) == lr.adopt(S.CosineAnnealingLR(optimizer(), 10))
+    adopted = lr.adopt(OwnSequence(o := optimizer(), [S.LinearLR(o, 0.5), OwnCosine(o, 10)], [5]))
+    assert adopted.schedule == in_torch.SequentialLR(
+        [in_torch.LinearLR(0.1, 0.5), in_torch.CosineAnnealingLR(0.1, 10)], [5]
+    )
+    assert not adopted.notes
 
 
 def test_what_torch_gets_wrong_is_adopted_as_it_is():
@@ -333,11 +367,18 @@ def test_an_object_that_raises_is_compared_up_to_there():
     assert adopted.schedule == in_torch.OneCycleLR(1.0, 10, strict=True)
 
 
-def test_a_group_that_came_later_is_stepped():
-    """torch's StepLR never knew its first learning rate, and goes on from the one that it has."""
-    adopted = lr.adopt(with_a_new_group(lambda o: S.StepLR(o, 2, 0.5)), 5)
-    assert adopted.schedules == (in_torch.StepLR(0.1, 2, 0.5), lr.Table([0.1, 0.1, 0.05, 0.05, 0.025]))
-    assert adopted.notes == ("group 1: StepLR cannot be read: list index out of range: a Table over 5 updates",)
+@pytest.mark.parametrize("done", [0, 3])
+@pytest.mark.parametrize(
+    "make", [lambda o: S.StepLR(o, 2, 0.5), lambda o: S.MultiStepLR(o, [2, 5], 0.5), lambda o: S.ExponentialLR(o, 0.9)]
+)
+def test_a_group_that_came_later_goes_on_from_its_own_rate(make, done):
+    """torch never knew its first learning rate, and goes on from the one that it has."""
+    scheduler = with_a_new_group(lambda o: step(make(o), done))
+    adopted = lr.adopt(scheduler, 9)
+    assert not adopted.notes
+    ours = np.column_stack([schedule.table(9 - done, start=done) for schedule in adopted.schedules])
+    assert adopted.schedules[1](done) == pytest.approx(0.1)
+    assert ours == pytest.approx(goes_on(scheduler, 9 - done), rel=1e-12)
 
 
 # ---- Untouched ----
@@ -446,7 +487,11 @@ def with_a_new_group(make=lambda o: S.LambdaLR(o, lr.Constant(1.0))):
         (object, None, r"got builtins\.object"),
         (lambda: "cosine", 5, r"got builtins\.str"),
         (with_a_lock, None, "got StepLR: no copy of it can be made"),
-        (with_a_new_group, 5, "LambdaLR cannot be read: list index out of range; and the object raises at update 1"),
+        (
+            with_a_new_group,
+            5,
+            r"LambdaLR cannot be read: group 1 was added later, and it has no .*; and the object raises at update 1",
+        ),
         (lambda: S.LambdaLR(optimizer(), lambda _: 1.0), None, "the function of LambdaLR has no closed form"),
         (lambda: lambda _: 0.1, None, "a function has no closed form"),
         (

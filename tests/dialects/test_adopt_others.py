@@ -116,6 +116,14 @@ def test_keras(schedule, expected):
     assert schedule.get_config() == config
 
 
+@pytest.mark.parametrize("n", [None, 20])
+def test_keras_arguments_that_it_ignores(n):
+    """The dialect takes them only as a quirk."""
+    adopted = lr.adopt(K.CosineDecay(0.1, 10, warmup_steps=5), n)
+    assert adopted.schedule == in_keras.CosineDecay(0.1, 10, warmup_steps=5, strict=True)
+    assert adopted.notes == (f"strict: {in_keras.WARMUP_IGNORED.what}",)
+
+
 class Own(K.LearningRateSchedule):
     def __call__(self, step):
         return 0.5**step
