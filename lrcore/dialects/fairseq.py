@@ -14,9 +14,15 @@ from lrcore import recipes
 from lrcore._check import END_OF_STEPS, SMALLEST, flag, items, not_negative, number, positive, refuse, value, whole
 from lrcore.compose import Cycle, Sequence as InSequence, check_period_mult
 from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
-from lrcore.dialects._dialect import optional, peer
+from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.dialects._parts import restarts
 from lrcore.schedule import Schedule
+
+RESTARTS = Quirk(
+    "restarts-past-end",
+    "without lr_period_updates the run is one period, and past max_update another one begins, at lr_shrink of the peak "
+    "(0.1 of it by default)",
+)
 
 _updates = whole(1)
 _updates_or_0 = whole(0)
@@ -40,9 +46,10 @@ def _after_rise(first: float, peak: float, steps: int, then: Schedule) -> Schedu
     "warmup_init_lr + (lr - warmup_init_lr) * t / warmup_updates for t < warmup_updates; then in period i = 0, 1, ..., "
     "lr_shrink**i * (min_lr + (lr - min_lr) * (1 + cos(pi * u / T)) / 2), u updates into it, T = t_mult**i * "
     "lr_period_updates",
-    "a period is max_update - warmup_updates unless lr_period_updates is given; a restart belongs to the new period, "
-    "whose peak and floor are both shrunk; a warmup_init_lr below 0 is min_lr; restarts at whole updates are exact, "
-    "where fairseq's logarithm misses some",
+    "without lr_period_updates there is one period, of max_update - warmup_updates, and min_lr holds; a restart "
+    "belongs to the new period, whose peak and floor are both shrunk; a warmup_init_lr below 0 is min_lr; restarts at "
+    "whole updates are exact, where fairseq's logarithm misses some",
+    RESTARTS,
     lr=value,
     warmup_updates=_updates_or_0,
     warmup_init_lr=value,
@@ -60,12 +67,16 @@ def cosine(
     lr_period_updates: int = -1,
     lr_shrink: float = 0.1,
     max_update: int | None = None,
+    *,
+    strict: bool = False,
 ) -> Schedule:
-    """A rise, then cosine waves that restart.
+    """A rise, then cosine waves that restart; or one wave down to `max_update`, without `lr_period_updates`.
 
     Example:
-        >>> cosine(1.0, 2, min_lr=0.5, max_update=4).table(5).tolist()
-        [0.5, 0.75, 1.0, 0.75, 0.1]
+        >>> cosine(1.0, 2, min_lr=0.5, max_update=4).table(6).tolist()
+        [0.5, 0.75, 1.0, 0.75, 0.5, 0.5]
+        >>> cosine(1.0, 2, min_lr=0.5, max_update=4, strict=True).table(6).round(3).tolist()
+        [0.5, 0.75, 1.0, 0.75, 0.1, 0.075]
     """
     if lr <= min_lr:
         refuse("cosine.lr", f"more than min_lr = {min_lr}", lr)
@@ -74,7 +85,9 @@ def cosine(
         if max_update is None or max_update <= warmup_updates:
             refuse("cosine.max_update", "lr_period_updates, or a run longer than its warm-up", max_update)
         period = max_update - warmup_updates
-    waves = _waves(lr, min_lr, period, t_mult, lr_shrink)
+        waves = _waves(lr, min_lr, period, t_mult, lr_shrink) if strict else Cosine(lr, min_lr, period)
+    else:
+        waves = _waves(lr, min_lr, period, t_mult, lr_shrink)
     return _after_rise(min_lr if warmup_init_lr < 0 else warmup_init_lr, lr, warmup_updates, waves)
 
 

@@ -291,6 +291,24 @@ def fs_cosine(
     return lr_shrink**cycle * (min_lr + (lr - min_lr) * (1 + math.cos(math.pi * into / length)) / 2)
 
 
+def fs_cosine_once(t, lr, min_lr=0.0, lr_period_updates=-1, max_update=None, **others):
+    """Where the run is the period, its end holds."""
+    if lr_period_updates <= 0 and t >= max_update:
+        return min_lr
+    period = {"lr_period_updates": lr_period_updates, "max_update": max_update}
+    return fs_cosine(t, lr, min_lr=min_lr, **period, **others)
+
+
+def fs_cosine_arguments(draw):
+    arguments = {"lr": draw(st.floats(0.2, 1.0)), "warmup_updates": draw(from_0), "min_lr": draw(or_0(0.1))}
+    arguments |= {"warmup_init_lr": draw(st.sampled_from([-1.0, 0.05])), "lr_shrink": draw(st.floats(0.1, 1.0))}
+    arguments["t_mult"] = draw(st.sampled_from([1, 2, 3, 1.5]))
+    length = 2 * draw(st.integers(1, 30))
+    if draw(st.booleans()):
+        return {**arguments, "max_update": arguments["warmup_updates"] + length}
+    return {**arguments, "lr_period_updates": length}
+
+
 def fs_fixed(t, lr, force_anneal=None, lr_shrink=0.1, warmup_updates=0, steps_per_epoch=1):
     epoch = t // steps_per_epoch
     rate = lr[min(epoch, len(lr) - 1)]
@@ -461,17 +479,10 @@ TWINS = [
     ),
     Twin(
         "fairseq.cosine",
-        some(
-            lr=st.floats(0.2, 1.0),
-            warmup_updates=from_0,
-            warmup_init_lr=st.sampled_from([-1.0, 0.05]),
-            min_lr=or_0(0.1),
-            t_mult=st.sampled_from([1, 2, 3, 1.5]),
-            lr_period_updates=st.integers(1, 30).map(lambda half: 2 * half),
-            lr_shrink=st.floats(0.1, 1.0),
-        ),
+        st.composite(fs_cosine_arguments)(),
+        fs_cosine_once,
         fs_cosine,
-        corners=({"lr": 1.0, "warmup_updates": 4, "max_update": 20},),
+        corners=({"lr": 1.0, "max_update": 4}, {"lr": 1.0, "warmup_updates": 4, "max_update": 20}),
     ),
     Twin(
         "fairseq.fixed",
