@@ -178,7 +178,11 @@ def OneCycle(
     cycle_second_stair_count: int | None = None,
     decay_step_size: int = 0,
 ) -> Schedule:
-    """Up, down, and a decay by the inverse of time. The momentum is `OneCycle(cycle_max_mom, cycle_min_mom, ...)`.
+    """Up, down, and a decay by the inverse of time.
+
+    The momentum within the cycle is `OneCycle(cycle_max_mom, cycle_min_mom, ...)`. After it that is so with a
+    decay_mom_rate of 0 alone: DeepSpeed multiplies by 1 + decay_mom_rate * k / decay_step_size, where the learning rate
+    is divided, so that the momentum grows: `cycle_max_mom * Line(1.0, 1.0 + decay_mom_rate, decay_step_size)`.
 
     Example:
         >>> OneCycle(1.0, 2.0, 1.0, cycle_first_step_size=2, decay_step_size=1).table(7).tolist()
