@@ -227,6 +227,9 @@ def parse(
     | "hydra" | `{"_target_": "torch.optim.lr_scheduler.StepLR", ...}`, and the `lr` of an `optimizer` beside it |
     | "composer" | `{"schedulers": {"cosine": {...}}}`, `{"scheduler": {"name": ...}}`, `optimizer`, `max_duration` |
 
+    A learning rate alone is read. The ramp of Megatron's weight decay (`start_weight_decay`, `end_weight_decay`,
+    `weight_decay_incr_style`) is `dialects.megatron.get_wd`; DeepSpeed's momentum is left out.
+
     Args:
         config: the configuration, as json, yaml or `vars(args)` give it. What is not about the schedule is ignored.
         framework: one of these; by default told from the keys.
@@ -246,7 +249,7 @@ def parse(
         ...        "warmup_num_steps": 2, "warmup_type": "linear"}}}, strict=True).table(6).tolist()
         [0.0, 0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    from lrcore.dialects import _readers  # noqa: F401 (they register themselves)
+    from lrcore.dialects import _composer_reader, _readers  # noqa: F401 (they register themselves)
 
     if not isinstance(config, Mapping):
         _check.refuse("parse.config", "a mapping", config, TypeError)

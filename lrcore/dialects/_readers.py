@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from lrcore import _check
 from lrcore._check import not_negative, number, positive, value, whole
 from lrcore.dialects._configs import BaseRate, Config, call, peer_of, peers_of, reader
-from lrcore.dialects._dialect import many
+from lrcore.dialects._dialect import Peer, many
 from lrcore.schedule import Schedule
 
 _FRAMEWORKS = (
     "torch", "transformers", "timm", "deepspeed", "composer", "paddle", "olmo", "ignite", "mmengine", "fvcore", "keras"
 )  # fmt: skip
+_METRIC_DRIVEN = (
+    "reduce_lr_on_plateau",
+    "greedy",
+    "plateau",
+    "reducelronplateau",
+    "reduceonplateaulr",
+    "plateaulrscheduler",
+)
 _NUMBER = re.compile(r"[+-]?[0-9][0-9_]*\.?[0-9]*[eE][+-]?[0-9]+")
 
 
@@ -38,9 +46,23 @@ def _plain(given: Any) -> Any:
     return float(given) if isinstance(given, str) and _NUMBER.fullmatch(given) else given
 
 
+def _metric_driven(config: Config, key: str, name: Any) -> bool:
+    """Notes the error of a scheduler that is none of time."""
+    if str(name).lower() not in _METRIC_DRIVEN:
+        return False
+    config.wrong(key, f"expected a schedule, got {name!r}, which hangs on a metric of the run and is no schedule")
+    return True
+
+
 # ---- DeepSpeed ----
 
 _MOMENTUM = ("cycle_momentum", "cycle_min_mom", "cycle_max_mom", "decay_mom_rate", "last_batch_iteration")
+_AUTO = "auto"
+
+
+def _needs_rate(peer: Peer, params: Mapping[str, Any]) -> bool:
+    """Of the optimizer, which a `warmup_max_lr` stands for."""
+    return "base_lr" in inspect.signature(peer.build).parameters and params.get("warmup_max_lr") is None
 
 
 @reader("deepspeed", lambda config: "type" in _mapping(config, "scheduler"))
@@ -48,13 +70,27 @@ def deepspeed(config: Config, strict: bool, _steps_per_epoch: int | None) -> Sch
     """Its JSON."""
     scheduler = config.within("scheduler")
     names = peers_of("deepspeed")
+    if _metric_driven(scheduler, "type", scheduler.keys.get("type")):
+        return None
     name = scheduler.take("type", _check.choice(*names))
     optimizer = config.within("optimizer").within("params")
     params = scheduler.within("params")
-    given = {key: item for key, item in params.keys.items() if key not in _MOMENTUM}
     peer = peer_of("deepspeed", name) if name else None
-    base = BaseRate(optimizer.keys.get("lr"), optimizer.at("lr"))
-    return call(peer, params, base, strict=strict, given=given) if peer else None
+    if peer is None:
+        return None
+    filled = [(params, key) for key in inspect.signature(peer.build).parameters if params.keys.get(key) == _AUTO]
+    if optimizer.keys.get("lr") == _AUTO and _needs_rate(peer, params.keys):
+        filled.append((optimizer, "lr"))
+    for place, key in filled:
+        place.wrong(
+            key, f"expected a number, got {_AUTO!r}, which the Trainer of transformers fills in: give its value"
+        )
+    if filled:
+        return None
+    given = {key: _plain(item) for key, item in params.keys.items() if key not in _MOMENTUM}
+    rate = optimizer.keys.get("lr")
+    base = BaseRate(None if rate == _AUTO else _plain(rate), optimizer.at("lr"))
+    return call(peer, params, base, strict=strict, given=given)
 
 
 # ---- transformers ----
@@ -65,7 +101,10 @@ _HF_KEYS = (
 )
 
 
-@reader("transformers", lambda config: any(key in config for key in ("lr_scheduler_type", "learning_rate")))
+@reader(
+    "transformers",
+    lambda config: "lr_scheduler_type" in config or ("learning_rate" in config and not _names_a_schedule(config)),
+)
 def transformers(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
     """Values of TrainingArguments, with its defaults."""
     from lrcore.dialects import transformers as dialect
@@ -73,11 +112,15 @@ def transformers(config: Config, strict: bool, steps_per_epoch: int | None) -> S
     config = _flat(config)
     config.refuse_slips(_HF_KEYS, prefixes=("lr_", "warmup"))
     kind = getattr(config.keys.get("lr_scheduler_type"), "value", config.keys.get("lr_scheduler_type", "linear"))
+    if isinstance(kind, str):  # str(SchedulerType.COSINE) is "SchedulerType.COSINE"
+        kind = kind.removeprefix("SchedulerType.").lower() if kind.startswith("SchedulerType.") else kind
+    if _metric_driven(config, "lr_scheduler_type", kind):
+        return None
     kind = config.checked("lr_scheduler_type", _check.choice(*dialect.SCHEDULERS), kind)
     rate = config.take("learning_rate", value, 5e-5)
     steps = _hf_steps(config, steps_per_epoch, needed=kind not in (None, "constant", *dialect._IGNORE_TRAINING_STEPS))
     warmup = _hf_warmup(config, steps)
-    extra = config.within("lr_scheduler_kwargs")
+    extra = _hf_extra(config)
     if config.errors or kind is None:
         return None
     arguments = {"num_warmup_steps": warmup, "num_training_steps": steps}
@@ -93,6 +136,18 @@ def transformers(config: Config, strict: bool, steps_per_epoch: int | None) -> S
     except (ValueError, TypeError) as error:
         extra.wrong("", str(error))
         return None
+
+
+def _hf_extra(config: Config) -> Config:
+    """The arguments of the schedule alone, which a command line gives as JSON."""
+    given = config.keys.get("lr_scheduler_kwargs")
+    if isinstance(given, str):
+        try:
+            given = json.loads(given) if given.strip() else {}
+        except (ValueError, RecursionError):
+            config.wrong("lr_scheduler_kwargs", f"expected a mapping, or one as JSON, got {_check.shown(given)}")
+            given = None
+    return Config({} if given is None else given, config.at("lr_scheduler_kwargs"), config.errors)
 
 
 def _hf_steps(config: Config, steps_per_epoch: int | None, *, needed: bool) -> int | None:
@@ -153,6 +208,14 @@ _TIMM: dict[str, tuple[str, _check.Check, Any]] = {
 _TIMM_OTHERS = ("lr_base", "lr_base_size", "lr_base_scale", "patience_epochs", "cooldown_epochs")
 
 
+def _timm_rate(config: Config) -> Any:
+    if config.keys.get("lr") is not None or config.keys.get("lr_base") is None:
+        return config.take("lr", value)
+    computed = "lr_base * r with r = batch size of all devices / lr_base_size, or sqrt(r) with lr_base_scale 'sqrt'"
+    config.wrong("lr", f"expected a number, got lr_base alone: timm computes lr = {computed}; give what it comes to")
+    return None
+
+
 @reader("timm", lambda config: "sched" in config)
 def timm(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
     """Arguments of its training script."""
@@ -162,8 +225,13 @@ def timm(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule 
     config.refuse_slips(
         (*_TIMM, "sched", "lr", "sched_on_updates"), prefixes=("lr_", "warmup", "sched"), others=_TIMM_OTHERS
     )
+    if _metric_driven(config, "sched", config.keys.get("sched")):
+        return None
+    if config.keys.get("sched") == "none":
+        config.wrong("sched", "expected a schedule, got 'none', with which timm leaves the learning rate alone")
+        return None
     sched = config.take("sched", _check.choice(*dialect.SCHEDULERS))
-    rate = config.take("lr", value)
+    rate = _timm_rate(config)
     on_updates = config.take("sched_on_updates", _check.flag, False)
     if on_updates and steps_per_epoch is None:
         config.wrong("sched_on_updates", "expected steps_per_epoch beside it, got nothing")
@@ -192,8 +260,14 @@ _MEGATRON_KEYS = (*_MEGATRON_MARKS, "lr", "min_lr", "lr_warmup_init", "global_ba
 
 @reader("megatron", lambda config: any(key.replace("-", "_").strip("_") in _MEGATRON_MARKS for key in map(str, config)))
 def megatron(config: Config, strict: bool, _steps_per_epoch: int | None) -> Schedule | None:
-    """Arguments of its training script, with their defaults: in iterations, or in samples where it trains by them."""
+    """Arguments of its training script, with their defaults: in iterations, or in samples where it trains by them.
+
+    A ramp of the weight decay is none of the learning rate: it is `megatron.get_wd`.
+    """
     config = _flat(config)
+    if config.keys.get("rampup_batch_size"):
+        message = "expected none, as the samples of an update would change within the run, got"
+        config.wrong("rampup_batch_size", f"{message} {_check.shown(config.keys['rampup_batch_size'])}")
     config.refuse_slips(_MEGATRON_KEYS, prefixes=("lr_decay", "lr_warmup", "lr_wsd"), others=("micro_batch_size",))
     in_samples = "train_samples" in config.keys
     unit = "samples" if in_samples else "iters"
@@ -233,20 +307,72 @@ def megatron(config: Config, strict: bool, _steps_per_epoch: int | None) -> Sche
 
 # ---- Hydra ----
 
-_OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_", "optimizer", "last_epoch", "verbose")
+_OF_HYDRA = (
+    "_target_",
+    "_partial_",
+    "_recursive_",
+    "_convert_",
+    "_args_",
+    "optimizer",
+    "last_epoch",
+    "last_step",
+    "by_epoch",
+    "verbose",
+)
 _PLACES = ("scheduler", "lr_scheduler", "sched")
+
+
+def _hydra_places(config: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The keys down to each mapping with a `_target_` in a scheduler's place: here, wrapped as Lightning does, or one
+    mapping deeper, as in that of a model."""
+    found: list[tuple[str, ...]] = []
+    for place in _PLACES:
+        inner = _mapping(config, place)
+        if "_target_" in inner and not any("_target_" in _mapping(inner, wrapped) for wrapped in _PLACES):
+            found.append((place,))
+        found += [(place, wrapped) for wrapped in _PLACES if "_target_" in _mapping(inner, wrapped)]
+    return found
+
+
+def _hydra_paths(config: Mapping[Any, Any]) -> list[tuple[str, ...]]:
+    """What stands at the top, or else what stands in one of its mappings."""
+    return _hydra_places(config) or [
+        (key, *path)
+        for key, item in config.items()
+        if isinstance(key, str) and isinstance(item, Mapping) and key not in _PLACES
+        for path in _hydra_places(item)
+    ]
 
 
 @reader(
     "hydra",
-    lambda config: any("_target_" in _mapping(config, place) for place in _PLACES) or "schedul" in _target(config),
+    lambda config: bool(_hydra_paths(config)) or _names_a_schedule(config),
 )
 def hydra(config: Config, strict: bool, _steps_per_epoch: int | None) -> Schedule | None:
     """`_target_` and its arguments. The learning rate is that of an optimizer beside it, or `base_lr` or `lr`."""
-    place = next((name for name in _PLACES if "_target_" in _mapping(config.keys, name)), None)
-    node = config.within(place) if place else config
-    base = _base_of(config)
-    return _of_target(node, base, strict)
+    paths = _hydra_paths(config.keys)
+    if len(paths) > 1:
+        config.wrong("", f"expected one scheduler, got {', '.join('.'.join(path) for path in paths)}")
+        return None
+    nodes = [config]
+    for key in paths[0] if paths else ():
+        nodes.append(nodes[-1].within(key))
+    above = nodes[:-1] or nodes
+    rates = [_base_of(node) for node in reversed(above)]
+    base = next((rate for rate in rates if rate.value is not None), rates[-1])
+    return _of_target(nodes[-1], base, strict)
+
+
+def _names_a_schedule(config: Mapping[str, Any]) -> bool:
+    parts = _target(config).split(".")
+    return "schedul" in _target(config) or (parts[0] in _FRAMEWORKS and parts[-1] in _names_of(parts[0]))
+
+
+def _names_of(framework: str) -> list[str]:
+    try:
+        return peers_of(framework)
+    except ImportError:
+        return []
 
 
 def _target(config: Mapping[str, Any]) -> str:
@@ -266,14 +392,15 @@ def _base_of(config: Config) -> BaseRate:
 def _of_target(config: Config, base: BaseRate, strict: bool) -> Schedule | None:
     parts = _target(config.keys).split(".")
     framework, name = parts[0], parts[-1]
+    if _metric_driven(config, "_target_", name):
+        return None
     if framework not in _FRAMEWORKS:
         config.wrong("_target_", f"expected a schedule of {', '.join(_FRAMEWORKS)}, got {_target(config.keys)!r}")
         return None
-    try:
-        peer = peer_of(framework, name)
-        names = peers_of(framework)
-    except ImportError:
-        peer, names = None, []
+    if parts == ["transformers", parts[-1]] and name == "get_scheduler":
+        return _get_scheduler(config, base, strict)
+    names = _names_of(framework)
+    peer = peer_of(framework, name) if names else None
     if peer is None:
         guess = _check.did_you_mean(name, names)
         config.wrong("_target_", f"expected a schedule of {framework} that lrcore has, got {name!r}{guess}")
@@ -288,153 +415,34 @@ def _of_target(config: Config, base: BaseRate, strict: bool) -> Schedule | None:
     return call(peer, config, base, strict=strict, given=given)
 
 
+def _get_scheduler(config: Config, base: BaseRate, strict: bool) -> Schedule | None:
+    """transformers' own function, which knows its schedules by the names of TrainingArguments."""
+    from lrcore.dialects.transformers import get_scheduler
+
+    known = ("name", "num_warmup_steps", "num_training_steps", "scheduler_specific_kwargs")
+    given = {key: _plain(item) for key, item in config.keys.items() if key not in (*_OF_HYDRA, "base_lr", "lr")}
+    for key in given:
+        if key not in known:
+            guess = _check.did_you_mean(str(key), known)
+            config.wrong(key, f"expected an argument of get_scheduler, got {key!r}{guess}")
+    if _metric_driven(config, "name", given.get("name")) or not set(given) <= set(known):
+        return None
+    if base.value is None:
+        config.errors.append((base.path, "expected the learning rate that get_scheduler takes from there, got nothing"))
+        return None
+    config.within("scheduler_specific_kwargs")
+    if config.errors:
+        return None
+    try:
+        return get_scheduler(**{"name": None, **given}, base_lr=base.value, strict=strict)
+    except (ValueError, TypeError) as error:
+        config.wrong("", str(error))
+        return None
+
+
 def _children(config: Config, base: BaseRate, strict: bool) -> list[Schedule | None]:
     listed = config.checked(
         "schedulers", lambda where, given: _check.items(where, given, "schedulers"), config.keys["schedulers"]
     )
     children = [Config(item, config.at(f"schedulers[{at}]"), config.errors) for at, item in enumerate(listed or ())]
     return [_of_target(child, base, strict) for child in children]
-
-
-# ---- Composer ----
-
-_COMPOSER = {
-    "step": "StepScheduler", "multistep": "MultiStepScheduler", "constant": "ConstantScheduler",
-    "linear_decay": "LinearScheduler", "linear": "LinearScheduler", "exponential": "ExponentialScheduler",
-    "cosine_decay": "CosineAnnealingScheduler", "cosine": "CosineAnnealingScheduler",
-    "cosine_warmrestart": "CosineAnnealingWarmRestartsScheduler", "polynomial": "PolynomialScheduler",
-    "multistep_with_warmup": "MultiStepWithWarmupScheduler", "constant_with_warmup": "ConstantWithWarmupScheduler",
-    "linear_decay_with_warmup": "LinearWithWarmupScheduler", "polynomial_with_warmup": "PolynomialWithWarmupScheduler",
-    "cosine_decay_with_warmup": "CosineAnnealingWithWarmupScheduler",
-    "cosine_with_warmup": "CosineAnnealingWithWarmupScheduler",
-}  # fmt: skip
-_TIMES = ("step_size", "milestones", "t_max", "decay_period", "t_0", "t_warmup")
-
-
-class _Run(NamedTuple):
-    """What Composer's times come to, which are told by a run's other keys."""
-
-    ratio: Decimal
-    most: tuple[Decimal, str] | None  # max_duration, scaled
-    steps_per_epoch: int | None
-
-    def time(self, given: Any, *, scaled: bool) -> Any:
-        """A time as Composer converts it: a share is one of max_duration; epochs are batches, where it is known of how
-        many; any other time is scaled; and what is not whole is rounded down."""
-        from lrcore.dialects.composer import parts_of
-
-        if isinstance(given, (list, tuple)):
-            return [self.time(item, scaled=scaled) for item in given]
-        found = parts_of(given)
-        if found is None or (found[1] == "dur" and self.most is None):
-            return given  # what is wrong is said where the argument is checked
-        number, unit = found
-        ratio = self.ratio if scaled else Decimal(1)
-        if unit == "dur" and self.most is not None:
-            number, unit, ratio = number * self.most[0], self.most[1], Decimal(1)
-        if unit == "ep" and self.steps_per_epoch:
-            number, unit = number * self.steps_per_epoch, "ba"
-        if ratio == 1 and unit == found[1]:
-            return given
-        return f"{number * ratio if unit == 'ep' else int(number * ratio):{'f' if unit == 'ep' else 'd'}}{unit}"
-
-
-def _run_of(config: Config, steps_per_epoch: int | None) -> _Run:
-    from lrcore.dialects.composer import parts_of
-
-    scale = config.take("scale_schedule_ratio", positive, 1.0)
-    ratio = Decimal(repr(float(scale or 1.0)))
-    given = config.keys.get("max_duration")
-    if given is None:
-        return _Run(ratio, None, steps_per_epoch)
-    found = parts_of(f"{given}ep" if type(given) is int else given)  # Composer's ints are epochs here
-    if found is None or found[1] == "dur" or found[0] <= 0:
-        config.wrong("max_duration", f'expected a time such as "4800ba" or "3ep", got {_check.shown(given)}')
-        return _Run(ratio, None, steps_per_epoch)
-    most = found[0] if ratio == 1 else Decimal(int(found[0] * ratio))
-    if not most:
-        config.wrong("scale_schedule_ratio", f"expected one that leaves something of {given!r}, got {scale!r}")
-    return _Run(ratio, (most, found[1]), steps_per_epoch)
-
-
-def _composer_rate(config: Config) -> BaseRate:
-    """Of `optimizer: {lr: ...}`, or one named by its key: `optimizer: {decoupled_adamw: {lr: ...}}`."""
-    for place in ("optimizer", "optimizers"):
-        given = config.keys.get(place)
-        if isinstance(given, (list, tuple)) and len(given) == 1:
-            given = given[0]
-        if not isinstance(given, Mapping):
-            continue
-        if given.get("lr") is not None:
-            return BaseRate(_plain(given["lr"]), config.at(f"{place}.lr"))
-        named = {name: item for name, item in given.items() if isinstance(item, Mapping) and item.get("lr") is not None}
-        if len(named) > 1:
-            config.wrong(place, f"expected one optimizer, got {', '.join(map(str, named))}")
-        for name, item in named.items():
-            return BaseRate(_plain(item["lr"]), config.at(f"{place}.{name}.lr"))
-    return _base_of(config)
-
-
-@reader(
-    "composer",
-    lambda config: (
-        "_target_" not in config
-        and ("schedulers" in config or "name" in _mapping(config, "scheduler"))
-        and "_target_" not in _mapping(config, "scheduler")
-    ),
-)
-def composer(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
-    """Schedulers by their names in its YAML, or by their classes; several multiply. With `max_duration` and
-    `scale_schedule_ratio`."""
-    nodes = [(config.within("scheduler"), None)] if "schedulers" not in config.keys else _named(config)
-    run = _run_of(config, steps_per_epoch)
-    rate = _composer_rate(config)
-    made: list[Schedule] = []
-    for node, name in nodes:
-        base = BaseRate(1.0, "") if made else rate
-        found = _of_name(node, name or node.keys.get("name"), base, run, strict)
-        if found is None:
-            return None
-        made.append(found)
-    if not made:
-        config.wrong("schedulers", "expected at least one scheduler, got none")
-        return None
-    product = made[0]
-    for other in made[1:]:
-        product = product * other
-    return product
-
-
-def _named(config: Config) -> list[tuple[Config, str | None]]:
-    """A mapping from names to arguments, or a list of such mappings, or of mappings with a name in them."""
-    given = config.keys["schedulers"]
-    listed = list(given) if isinstance(given, (list, tuple)) else [given]
-    nodes: list[tuple[Config, str | None]] = []
-    for at, item in enumerate(listed):
-        path = config.at(f"schedulers[{at}]" if isinstance(given, (list, tuple)) else "schedulers")
-        entry = Config(item, path, config.errors)
-        if "name" in entry.keys:
-            nodes.append((entry, None))
-        else:
-            nodes += [(entry.within(name), name) for name in entry.keys]
-    return nodes
-
-
-def _of_name(config: Config, name: Any, base: BaseRate, run: _Run, strict: bool) -> Schedule | None:
-    names = (*_COMPOSER, *peers_of("composer"))
-    if name not in names:
-        guess = _check.did_you_mean(str(name), names)
-        config.wrong("name", f"expected a scheduler of Composer, got {name!r}{guess}")
-        return None
-    peer = peer_of("composer", _COMPOSER.get(name, name))
-    assert peer is not None
-    arguments = inspect.signature(peer.build).parameters
-    given = {key: _plain(item) for key, item in config.keys.items() if key != "name"}
-    scale_warmup = config.take("scale_warmup", _check.flag, False) if "t_warmup" in arguments else False
-    if "t_warmup" in arguments:
-        given.pop("scale_warmup", None)
-    for key, argument in arguments.items():
-        said = given.get(key, argument.default)
-        if key in _TIMES and said is not inspect.Parameter.empty:
-            given[key] = run.time(said, scaled=key != "t_warmup" or bool(scale_warmup))
-    return call(peer, config, base, strict=strict, given=given)

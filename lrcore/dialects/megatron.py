@@ -2,6 +2,10 @@
 
 It counts samples: `step(increment)` takes those of a batch. Durations are in samples here too, and
 `samples_per_update` says how many an update has (1: durations in updates).
+
+`lrcore.dialects.parse` reads the learning rate of its training script. A ramp of the weight decay
+(`start_weight_decay`, `end_weight_decay`, `weight_decay_incr_style`) is another schedule: `get_wd(start_weight_decay,
+end_weight_decay, train_iters, weight_decay_incr_style)`, or of `train_samples` with `samples_per_update`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,18 @@ from timm_loader import load
 
 import lrcore
 from lrcore import dialects
-from lrcore.dialects import ConfigError, _readers, composer, deepspeed, megatron, paddle, parse, torch as torch_dialect
+from lrcore.dialects import (
+    ConfigError,
+    _readers,
+    composer,
+    deepspeed,
+    megatron,
+    mmengine,
+    paddle,
+    parse,
+    torch as torch_dialect,
+    transformers as transformers_dialect,
+)
 
 timm = load()
 spans = st.integers(1, 30)
@@ -56,6 +67,16 @@ def test_deepspeed_schedulers(name, params):
     assert parse({"scheduler": {"type": name, "params": params}}) == getattr(deepspeed, name)(**base, **ours)
 
 
+def test_deepspeed_numbers_that_stand_elsewhere_or_as_texts():
+    config = {"scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": "1e-3", "warmup_num_steps": 10}}}
+    expected = deepspeed.WarmupLR(1.0, 0.0, 1e-3, 10)
+    assert parse(config) == expected
+    assert parse({**config, "optimizer": {"params": {"lr": "auto"}}}) == expected, "it is not used"
+    assert parse({"scheduler": {"type": "WarmupLR"}, "optimizer": {"params": {"lr": "1e-3"}}}) == deepspeed.WarmupLR(
+        1e-3
+    )
+
+
 # ---- transformers ----
 
 
@@ -92,6 +113,8 @@ def test_transformers_defaults_and_epochs():
     assert parse({"lr_scheduler_type": transformers.SchedulerType.CONSTANT, "learning_rate": 1}) == lrcore.Constant(1.0)
     extra = {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1}, "max_steps": 9}
     assert parse({**extra, "learning_rate": 1.0})(9) == pytest.approx(0.1)
+    as_text = {"lr_scheduler_type": "SchedulerType.COSINE_WITH_MIN_LR", "lr_scheduler_kwargs": '{"min_lr_rate": 0.1}'}
+    assert parse({**extra, **as_text}) == parse(extra)
 
 
 # ---- timm ----
@@ -172,6 +195,12 @@ def test_megatron_wsd():
     assert parse(arguments) == expected
 
 
+def test_megatron_weight_decay_is_another_schedule():
+    ramp = {"start_weight_decay": 0.01, "end_weight_decay": 0.1, "weight_decay_incr_style": "cosine"}
+    assert parse({"lr": 1.0, "train_iters": 100, **ramp}) == parse({"lr": 1.0, "train_iters": 100})
+    assert megatron.get_wd(0.01, 0.1, 100, "cosine")(50) == pytest.approx(0.055)
+
+
 # ---- Hydra ----
 
 STEP = {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 30}
@@ -184,6 +213,10 @@ SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
         {"scheduler": STEP, "optimizer": SGD},
         {"lr_scheduler": {**STEP, "_partial_": True}, "optimizer": {**SGD, "lr": "1e-1"}, "trainer": {"max_epochs": 9}},
         {**STEP, "lr": 0.1},
+        {"model": {"scheduler": STEP, "optimizer": SGD}, "data": {"batch_size": 8}},
+        {"model": {"scheduler": STEP}, "optimizer": SGD},
+        {"scheduler": {"scheduler": STEP, "interval": "epoch"}, "optimizer": SGD},
+        {"model": {"lr_scheduler": {"scheduler": STEP, "interval": "epoch"}, "optimizer": SGD}},
     ],
 )
 def test_hydra(config):
@@ -208,6 +241,14 @@ def test_hydra_of_other_dialects():
     assert parse({"scheduler": target}) == paddle.PolynomialDecay(0.1, 9)
     cyclic = {"_target_": "torch.optim.lr_scheduler.CyclicLR", "base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5}
     assert parse({"scheduler": cyclic, "optimizer": SGD}) == torch_dialect.CyclicLR(0.01, 0.1, 5)
+
+
+@pytest.mark.parametrize("wrap", [lambda node: {"scheduler": node, "optimizer": SGD}, lambda node: {**node, "lr": 0.1}])
+def test_hydra_of_functions_and_bare_targets(wrap):
+    node = {"_target_": "transformers.get_scheduler", "name": "linear", "num_warmup_steps": 2, "num_training_steps": 9}
+    assert parse(wrap(node)).table(10).argmax() == 2
+    assert parse(wrap(node)) == transformers_dialect.get_scheduler("linear", 0.1, 2, 9)
+    assert parse(wrap({"_target_": "mmengine.optim.LinearLR", "end": 5})) == mmengine.LinearLR(0.1, end=5)
 
 
 # ---- Composer ----
@@ -322,7 +363,43 @@ def test_all_errors_at_once_with_their_paths():
         ),
         ({"learning_rate": 0.1}, "max_steps", "expected the updates of the run, or steps_per_epoch beside"),
         ({"learning_rate": 0.1, "max_steps": 9.5}, "max_steps", "an int >= 1"),
-        ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", "expected 'constant'"),
+        ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", "hangs on a metric"),
+        ({"lr_scheduler_type": "greedy"}, "lr_scheduler_type", "hangs on a metric of the run and is no schedule"),
+        ({"sched": "plateau", "lr": 0.1}, "sched", "hangs on a metric of the run"),
+        ({"sched": "none", "lr": 0.1}, "sched", "with which timm leaves the learning rate alone"),
+        ({"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "lr": 0.1}, "_target_", "hangs on a metric"),
+        (
+            {"_target_": "transformers.get_scheduler", "name": "reduce_lr_on_plateau", "lr": 0.1},
+            "name",
+            "hangs on a metric",
+        ),
+        ({"_target_": "transformers.get_scheduler", "name": "linear"}, "optimizer.lr", "expected the learning rate"),
+        (
+            {"_target_": "transformers.get_scheduler", "name": "linear", "lr": 0.1, "num_warmup_step": 3},
+            "num_warmup_step",
+            "did you mean 'num_warmup_steps'",
+        ),
+        ({"sched": "cosine", "lr": None, "lr_base": 0.1}, "lr", "got lr_base alone: timm computes lr = lr_base * r"),
+        (
+            {"lr_scheduler_type": "cosine", "max_steps": 9, "lr_scheduler_kwargs": "{min_lr"},
+            "lr_scheduler_kwargs",
+            "expected a mapping, or one as JSON",
+        ),
+        (
+            {"scheduler": {"type": "WarmupCosineLR", "params": {"total_num_steps": "auto"}}},
+            "scheduler.params.total_num_steps",
+            "got 'auto', which the Trainer of transformers fills in: give its value",
+        ),
+        (
+            {"scheduler": {"type": "WarmupLR"}, "optimizer": {"params": {"lr": "auto"}}},
+            "optimizer.params.lr",
+            "which the Trainer of transformers fills in",
+        ),
+        (
+            {"gan": {"scheduler": STEP}, "critic": {"scheduler": STEP}},
+            "",
+            "expected one scheduler, got gan.scheduler, critic.scheduler",
+        ),
         (
             {"lr_scheduler_type": "cosine", "max_steps": 9, "lr_scheduler_kwargs": {"num_cycle": 1}},
             "lr_scheduler_kwargs.num_cycle",
@@ -339,6 +416,11 @@ def test_all_errors_at_once_with_their_paths():
         ),
         ({"lr": 1.0, "train_iters": 9, "lr_decay_styl": "linear"}, "lr_decay_styl", "did you mean 'lr_decay_style'"),
         ({"lr": 1.0, "train_iters": 9, "min_lr": 2.0}, "lr", "expected a number >= min_lr"),
+        (
+            {"lr": 1.0, "train_samples": 900, "global_batch_size": 8, "rampup_batch_size": ["2", "2", "100"]},
+            "rampup_batch_size",
+            "expected none, as the samples of an update would change within the run",
+        ),
         ({"lr": 1.0, "train_samples": 9}, "global_batch_size", "expected a value, got nothing"),
         ({"scheduler": STEP}, "optimizer.lr", "expected the learning rate that StepLR takes from there"),
         (
