@@ -21,7 +21,7 @@ def drops_at(base_lr: float, milestones: Sequence[int], gamma: float) -> Schedul
     """A factor at each milestone, in any order; one that is listed twice counts twice."""
     places = sorted(set(milestones) - {0})
     passed = np.searchsorted(sorted(milestones), [0, *places], side="right")
-    values = not_tiny(ExponentialDecay(base_lr, gamma)(passed))
+    values = not_tiny(ExponentialDecay(base_lr, gamma)(passed)) if gamma else np.where(passed, 0.0, base_lr)
     return Piecewise(places, values) if places else Constant(float(values[0]))
 
 

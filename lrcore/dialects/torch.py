@@ -65,6 +65,19 @@ def _share(where: str, given: Any) -> float:
     return share if share <= 1.0 else _check.refuse(where, "a number between 0 and 1", given)
 
 
+def _momenta(where: str, given: Any) -> Any:
+    """One for all groups, or a list of them: of either, no learning rate is made."""
+    return many(_share, "momenta")(where, given) if isinstance(given, (list, tuple)) else _share(where, given)
+
+
+def _no_function(where: str, given: Any) -> None:
+    if given is not None:
+        _check.refuse(where, "None: what a function makes of each cycle has no closed form (see mode)", given)
+
+
+_MOMENTUM: dict[str, _check.Check] = {"cycle_momentum": flag, "base_momentum": _momenta, "max_momentum": _momenta}
+
+
 def _share_above_0(where: str, given: Any) -> float:
     return positive(where, _share(where, given))
 
@@ -91,10 +104,10 @@ def StepLR(base_lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
     "drops at t = milestone, as often as the milestone is listed",
     base_lr=value,
     milestones=many(_steps_or_0, "milestones"),
-    gamma=positive,
+    gamma=not_negative,
 )
 def MultiStepLR(base_lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
-    """A factor at each milestone. They need not be sorted, and one that is listed twice counts twice.
+    """A factor at each milestone, 0 allowed. They need not be sorted, and one that is listed twice counts twice.
 
     Example:
         >>> MultiStepLR(1.0, [2, 4, 4], 0.5).table(6).tolist()
@@ -230,6 +243,9 @@ def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_m
     step_size_down=optional(_steps),
     mode=choice("triangular", "triangular2", "exp_range"),
     gamma=positive,
+    scale_fn=_no_function,
+    scale_mode=choice("cycle", "iterations"),
+    **_MOMENTUM,
 )
 def CyclicLR(
     base_lr: float,
@@ -238,8 +254,16 @@ def CyclicLR(
     step_size_down: int | None = None,
     mode: str = "triangular",
     gamma: float = 1.0,
+    scale_fn: None = None,  # noqa: ARG001 (as there)
+    scale_mode: str = "cycle",  # noqa: ARG001
+    cycle_momentum: bool = True,  # noqa: ARG001 (as there)
+    base_momentum: float | Sequence[float] = 0.8,  # noqa: ARG001
+    max_momentum: float | Sequence[float] = 0.9,  # noqa: ARG001
 ) -> Schedule:
-    """Up and down in straight lines, again and again. The momentum that torch cycles is the same from its maximum down:
+    """Up and down in straight lines, again and again.
+
+    `cycle_momentum`, `base_momentum` and `max_momentum` do not change the learning rate, nor does `scale_mode` without
+    a scale_fn. The momentum that torch cycles is the same from its maximum down, a schedule of its own:
     `CyclicLR(max_momentum, base_momentum, ...)`.
 
     Example:
@@ -261,6 +285,7 @@ def CyclicLR(
     steps_per_epoch=optional(_steps),
     pct_start=_share,
     anneal_strategy=choice("cos", "linear"),
+    **_MOMENTUM,
     div_factor=positive,
     final_div_factor=positive,
     three_phase=flag,
@@ -272,6 +297,9 @@ def OneCycleLR(
     steps_per_epoch: int | None = None,
     pct_start: float = 0.3,
     anneal_strategy: str = "cos",
+    cycle_momentum: bool = True,  # noqa: ARG001 (as there)
+    base_momentum: float | Sequence[float] = 0.85,  # noqa: ARG001
+    max_momentum: float | Sequence[float] = 0.95,  # noqa: ARG001
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
     three_phase: bool = False,
@@ -280,8 +308,9 @@ def OneCycleLR(
 ) -> Schedule:
     """Up to a high learning rate and down far below the first one. `lrcore.one_cycle` takes an update more for it all.
 
-    A phase without an update is left out (where pct_start * total_steps is 1, torch divides by zero). The momentum that
-    torch cycles is `OneCycleLR(base_momentum, ..., div_factor=base_momentum / max_momentum, final_div_factor=1)`.
+    A phase without an update is left out (where pct_start * total_steps is 1, torch divides by zero).
+    `cycle_momentum`, `base_momentum` and `max_momentum` do not change the learning rate; the momentum that torch cycles
+    is `OneCycleLR(base_momentum, ..., div_factor=base_momentum / max_momentum, final_div_factor=1)`.
 
     Example:
         >>> OneCycleLR(1.0, 10, anneal_strategy="linear", div_factor=2, final_div_factor=5).table(4).round(2).tolist()

@@ -1,5 +1,6 @@
 """torch.optim.lr_scheduler beside lrcore.dialects.torch."""
 
+import inspect
 import math
 import warnings
 
@@ -146,6 +147,8 @@ ROWS = [
             {"base_lr": 0.1, "milestones": [0, 0]},
             {"base_lr": 0.1, "milestones": [5, 0, 2, 5], "gamma": 2.0},
             {"base_lr": 0.1, "milestones": [1, 2, 3, 4, 5, 6], "gamma": 1e-20},
+            {"base_lr": 0.1, "milestones": [3, 5], "gamma": 0.0},
+            {"base_lr": 0.1, "milestones": [0, 5], "gamma": 0.0},
         ),
     ),
     Row(
@@ -369,6 +372,20 @@ def test_momentum_is_the_same_cycle_upside_down():
     assert ours.table(10) == pytest.approx(momenta, rel=1e-14)
 
 
+@pytest.mark.parametrize("name", ["CyclicLR", "OneCycleLR"])
+def test_all_arguments_of_torch_in_its_order(name):
+    theirs = inspect.signature(getattr(lr_scheduler, name)).parameters
+    ours = inspect.signature(getattr(dialect, name)).parameters
+    wanted = {key: given.default for key, given in theirs.items() if key not in ("optimizer", "last_epoch")}
+    assert [*wanted.items()] == [(key, given.default) for key, given in ours.items() if key != "strict"]
+
+
+def test_momentum_leaves_the_learning_rate_as_it_is():
+    momenta = {"cycle_momentum": False, "base_momentum": [0.8, 0.7], "max_momentum": 0.99}
+    assert dialect.CyclicLR(0.1, 1.0, 5, **momenta, scale_mode="iterations") == dialect.CyclicLR(0.1, 1.0, 5)
+    assert dialect.OneCycleLR(0.1, 10, **momenta) == dialect.OneCycleLR(0.1, 10)
+
+
 def test_restarts_are_exact_where_torch_misses_them():
     """T_0=1, T_mult=3: update 121 begins a cycle. torch's step() says so, its step(121) does not."""
     ours = dialect.CosineAnnealingWarmRestarts(1.0, 1, 3)
@@ -425,6 +442,13 @@ def test_chained_of_nothing():
         (lambda: dialect.CosineAnnealingLR(0.1, 5, strict=1), r"CosineAnnealingLR\.strict: expected True or False"),
         (lambda: dialect.CosineAnnealingWarmRestarts(0.1, 5, 1.5), r"CosineAnnealingWarmRestarts\.T_mult: expected"),
         (lambda: dialect.CyclicLR(0.1, 1.0, mode="square"), r"CyclicLR\.mode: expected 'triangular'"),
+        (
+            lambda: dialect.CyclicLR(0.1, 1.0, scale_fn=lambda cycle: 1 / cycle),
+            r"CyclicLR\.scale_fn: expected None: .* has no closed form",
+        ),
+        (lambda: dialect.CyclicLR(0.1, 1.0, cycle_momentum=0), r"CyclicLR\.cycle_momentum: expected True or False"),
+        (lambda: dialect.OneCycleLR(0.1, 9, max_momentum=[2.0]), r"OneCycleLR\.max_momentum\[0\]: expected a number"),
+        (lambda: dialect.MultiStepLR(0.1, [3], -0.5), r"MultiStepLR\.gamma: expected a number >= 0"),
         (lambda: dialect.OneCycleLR(0.1), r"OneCycleLR\.total_steps: expected total_steps, or epochs and"),
         (lambda: dialect.OneCycleLR(0.1, 10, pct_start=1.5), r"OneCycleLR\.pct_start: expected a number between"),
         (lambda: dialect.OneCycleLR(0.1, 10, anneal_strategy="cosine"), r"OneCycleLR\.anneal_strategy: expected 'cos'"),
