@@ -338,7 +338,7 @@ UPDATES_DONE = "expected the number of updates done, less one, an int >= -1"
         (("adam", SCHEDULE), TypeError, "optimizer: expected a torch.optim.Optimizer, got 'adam' (str)"),
         ((optimizer_of(), "cosine"), TypeError, f"schedule: {SCHEDULES}, got 'cosine' (str)"),
         ((optimizer_of(), True), TypeError, f"schedule: {SCHEDULES}, got True (bool)"),
-        ((optimizer_of(), SCHEDULE, 1.0), TypeError, f"last_epoch: {UPDATES_DONE}, got 1.0 (float)"),
+        ((optimizer_of(), SCHEDULE, 1.0), TypeError, f"last_epoch: {UPDATES_DONE}, got 1.0 (float): did you mean 1?"),
         ((optimizer_of(), SCHEDULE, -2), ValueError, f"last_epoch: {UPDATES_DONE}, got -2 (int)"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_warning_is_one_line(capsys):
     ("arguments", "message"),
     [
         (["Cosin(1, 0, 10)"], r"expression, column 1: .*, got 'Cosin': did you mean 'Cosine'\?"),
-        (["Cosine(1, 0, 1e3)"], r"expression, column 1: Cosine\.steps: .*, got 1000\.0 \(float\)"),
+        (["Cosine(1, 0, 1e3)"], r"expression, column 1: Cosine\.steps: .*, got 1000\.0 \(float\): did you mean 1000\?"),
         (["__import__('os').abort()"], "expression, column 1: .*, got '__import__'"),
         (["Cosine(1,\n0,\n0)"], r"expression, column 1: Cosine\.steps: .*, got 0 \(int\)"),
         (["[\n1]"], r"expression, column 1: expected a schedule, got \[1\] \(list\)"),
