@@ -64,13 +64,14 @@ def adopt(obj: object, n: int | None = None) -> Adopted:
 
     What the object is, is read from its attributes, and compared with what a copy of it does over the rest of its run.
     Where they differ the quirks of the library are tried (`strict=True` of the dialect), and then what the copy did
-    becomes a `Table`, as does everything without a closed form (a lambda, a closure). `notes` says so.
+    becomes a `Table`, as does everything without a closed form (a lambda, a closure). `notes` says so. A class of the
+    user is read as the class of torch that it is derived from, and becomes a Table where it does something else.
 
     Args:
         obj: a torch scheduler with all in it (SequentialLR, ChainedScheduler), one of transformers, timm, Megatron or
             Keras, an optax schedule or any function of the update number. It is not changed, nor is its optimizer.
         n: updates of the run, from its beginning; needed for what has no closed form. By default what is read says how
-            long it is, or 1000 updates are compared.
+            long it is, or 1000 updates are compared; of a run that is over, as many again.
 
     Returns:
         Adopted: `schedules`, `schedule`, `position`, `verified`, `notes`.
