@@ -26,7 +26,7 @@ _COMPOSER = {
 _TIMES = ("step_size", "milestones", "t_max", "decay_period", "t_0", "t_warmup")
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """What Composer's times come to, which are told by a run's other keys."""
 
     ratio: Decimal
@@ -54,22 +54,22 @@ class _Run(NamedTuple):
         return f"{number * ratio if unit == 'ep' else int(number * ratio):{'f' if unit == 'ep' else 'd'}}{unit}"
 
 
-def _run_of(config: Config, steps_per_epoch: int | None) -> _Run:
+def run_of(config: Config, steps_per_epoch: int | None) -> Run:
     from lrcore.dialects.composer import parts_of
 
     scale = config.take("scale_schedule_ratio", positive, 1.0)
     ratio = Decimal(repr(float(scale or 1.0)))
     given = config.keys.get("max_duration")
     if given is None:
-        return _Run(ratio, None, steps_per_epoch)
+        return Run(ratio, None, steps_per_epoch)
     found = parts_of(f"{given}ep" if type(given) is int else given)  # Composer's ints are epochs here
     if found is None or found[1] == "dur" or found[0] <= 0:
         config.wrong("max_duration", f'expected a time such as "4800ba" or "3ep", got {_check.shown(given)}')
-        return _Run(ratio, None, steps_per_epoch)
+        return Run(ratio, None, steps_per_epoch)
     most = found[0] if ratio == 1 else Decimal(int(found[0] * ratio))
     if not most:
         config.wrong("scale_schedule_ratio", f"expected one that leaves something of {given!r}, got {scale!r}")
-    return _Run(ratio, (most, found[1]), steps_per_epoch)
+    return Run(ratio, (most, found[1]), steps_per_epoch)
 
 
 def _composer_rate(config: Config) -> BaseRate:
@@ -102,12 +102,12 @@ def composer(config: Config, strict: bool, steps_per_epoch: int | None) -> Sched
     """Schedulers by their names in its YAML, or by their classes; several multiply. With `max_duration` and
     `scale_schedule_ratio`."""
     nodes = [(config.within("scheduler"), None)] if "schedulers" not in config.keys else _named(config)
-    run = _run_of(config, steps_per_epoch)
+    run = run_of(config, steps_per_epoch)
     rate = _composer_rate(config)
     made: list[Schedule] = []
     for node, name in nodes:
         base = BaseRate(1.0, "") if made else rate
-        found = _of_name(node, name or node.keys.get("name"), base, run, strict)
+        found = of_name(node, name or node.keys.get("name"), base, run, strict)
         if found is None:
             return None
         made.append(found)
@@ -135,7 +135,7 @@ def _named(config: Config) -> list[tuple[Config, str | None]]:
     return nodes
 
 
-def _of_name(config: Config, name: Any, base: BaseRate, run: _Run, strict: bool) -> Schedule | None:
+def of_name(config: Config, name: Any, base: BaseRate, run: Run, strict: bool) -> Schedule | None:
     names = (*_COMPOSER, *peers_of("composer"))
     if name not in names:
         guess = _check.did_you_mean(str(name), names)

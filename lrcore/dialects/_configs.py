@@ -227,6 +227,10 @@ def parse(
     | "hydra" | `{"_target_": "torch.optim.lr_scheduler.StepLR", ...}`, and the `lr` of an `optimizer` beside it |
     | "composer" | `{"schedulers": {"cosine": {...}}}`, `{"scheduler": {"name": ...}}`, `optimizer`, `max_duration` |
 
+    Hydra's scheduler may stand in one of the mappings, as in that of a model, or be wrapped as Lightning does
+    (`{"scheduler": {...}, "interval": "epoch"}`): a step is what the scheduler counts. DeepSpeed's "auto", which the
+    Trainer of transformers fills in, is refused.
+
     A learning rate alone is read. The ramp of Megatron's weight decay (`start_weight_decay`, `end_weight_decay`,
     `weight_decay_incr_style`) is `dialects.megatron.get_wd`; DeepSpeed's momentum is left out.
 

@@ -21,6 +21,7 @@ _FRAMEWORKS = (
 )  # fmt: skip
 _METRIC_DRIVEN = (
     "reduce_lr_on_plateau",
+    "reduce_on_plateau",
     "greedy",
     "plateau",
     "reducelronplateau",
@@ -319,6 +320,7 @@ _OF_HYDRA = (
     "by_epoch",
     "verbose",
 )
+_OF_RUN = ("max_duration", "scale_schedule_ratio")  # which Composer's times hang on
 _PLACES = ("scheduler", "lr_scheduler", "sched")
 
 
@@ -348,7 +350,7 @@ def _hydra_paths(config: Mapping[Any, Any]) -> list[tuple[str, ...]]:
     "hydra",
     lambda config: bool(_hydra_paths(config)) or _names_a_schedule(config),
 )
-def hydra(config: Config, strict: bool, _steps_per_epoch: int | None) -> Schedule | None:
+def hydra(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
     """`_target_` and its arguments. The learning rate is that of an optimizer beside it, or `base_lr` or `lr`."""
     paths = _hydra_paths(config.keys)
     if len(paths) > 1:
@@ -360,6 +362,15 @@ def hydra(config: Config, strict: bool, _steps_per_epoch: int | None) -> Schedul
     above = nodes[:-1] or nodes
     rates = [_base_of(node) for node in reversed(above)]
     base = next((rate for rate in rates if rate.value is not None), rates[-1])
+    *_, name = _target(nodes[-1].keys).split(".")
+    if _target(nodes[-1].keys).startswith("composer.") and name in peers_of("composer"):
+        from lrcore.dialects._composer_reader import of_name, run_of
+
+        given = {
+            key: item for key, item in nodes[-1].keys.items() if key not in (*_OF_HYDRA, "base_lr", "lr", *_OF_RUN)
+        }
+        node = Config(given, nodes[-1].path, config.errors)
+        return of_name(node, name, base, run_of(config, steps_per_epoch), strict)
     return _of_target(nodes[-1], base, strict)
 
 
@@ -397,7 +408,7 @@ def _of_target(config: Config, base: BaseRate, strict: bool) -> Schedule | None:
     if framework not in _FRAMEWORKS:
         config.wrong("_target_", f"expected a schedule of {', '.join(_FRAMEWORKS)}, got {_target(config.keys)!r}")
         return None
-    if parts == ["transformers", parts[-1]] and name == "get_scheduler":
+    if framework == "transformers" and name == "get_scheduler":
         return _get_scheduler(config, base, strict)
     names = _names_of(framework)
     peer = peer_of(framework, name) if names else None
@@ -425,7 +436,10 @@ def _get_scheduler(config: Config, base: BaseRate, strict: bool) -> Schedule | N
         if key not in known:
             guess = _check.did_you_mean(str(key), known)
             config.wrong(key, f"expected an argument of get_scheduler, got {key!r}{guess}")
-    if _metric_driven(config, "name", given.get("name")) or not set(given) <= set(known):
+    if given.get("name") is None:
+        config.wrong("name", "expected a value, got nothing")
+        return None
+    if _metric_driven(config, "name", given["name"]) or not set(given) <= set(known):
         return None
     if base.value is None:
         config.errors.append((base.path, "expected the learning rate that get_scheduler takes from there, got nothing"))
@@ -434,7 +448,7 @@ def _get_scheduler(config: Config, base: BaseRate, strict: bool) -> Schedule | N
     if config.errors:
         return None
     try:
-        return get_scheduler(**{"name": None, **given}, base_lr=base.value, strict=strict)
+        return get_scheduler(**given, base_lr=base.value, strict=strict)
     except (ValueError, TypeError) as error:
         config.wrong("", str(error))
         return None

@@ -23,7 +23,7 @@ from lrcore.durations import LONGEST, Duration, is_text, updates
 from lrcore.schedule import Schedule
 
 _UNITS = {"ba": "", "ep": "ep", "dur": "%", "tok": "tok", "sp": "samples"}
-_TIME = re.compile(r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*([a-z]+)\s*", re.ASCII)
+_TIME = re.compile(r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]{1,2})?)\s*([a-z]+)\s*", re.ASCII)
 _MOST_CYCLES = 10_000
 _duration, _duration_or_0 = updates(1, also=()), updates(0, also=())
 _shares_of_run = "t_max, the whole run by default, "
@@ -37,8 +37,7 @@ def parts_of(given: Any) -> tuple[Decimal, str] | None:
     found = _TIME.fullmatch(given) if isinstance(given, str) and len(given) <= LONGEST else None
     if not found or found[2] not in _UNITS:
         return None
-    number = Decimal(found[1].replace("_", ""))
-    return (number, found[2]) if abs(number.adjusted()) <= LONGEST else None
+    return Decimal(found[1].replace("_", "")), found[2]
 
 
 def time(where: str, given: Any) -> Duration:

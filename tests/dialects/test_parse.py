@@ -312,6 +312,12 @@ def test_composer_max_duration(most, spe, end):
     assert parse(config, steps_per_epoch=spe).length == end // 4
 
 
+def test_composer_by_its_target():
+    target = {"_target_": "composer.optim.MultiStepScheduler", "milestones": ["50ba"]}
+    config = {"scheduler": target, "optimizer": SGD, "max_duration": "100ba", "scale_schedule_ratio": 0.5}
+    assert parse(config) == composer.MultiStepScheduler(0.1, [25])
+
+
 def test_composer_waits_for_what_is_not_known():
     config = {"scheduler": {"name": "linear_decay"}, "optimizer": {"lr": 1.0}, "max_duration": "4ep"}
     assert parse(config).bind(steps_per_epoch=25).length == 100
@@ -364,6 +370,7 @@ def test_all_errors_at_once_with_their_paths():
         ({"learning_rate": 0.1}, "max_steps", "expected the updates of the run, or steps_per_epoch beside"),
         ({"learning_rate": 0.1, "max_steps": 9.5}, "max_steps", "an int >= 1"),
         ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "lr_scheduler_type", "hangs on a metric"),
+        ({"lr_scheduler_type": "SchedulerType.REDUCE_ON_PLATEAU"}, "lr_scheduler_type", "hangs on a metric"),
         ({"lr_scheduler_type": "greedy"}, "lr_scheduler_type", "hangs on a metric of the run and is no schedule"),
         ({"sched": "plateau", "lr": 0.1}, "sched", "hangs on a metric of the run"),
         ({"sched": "none", "lr": 0.1}, "sched", "with which timm leaves the learning rate alone"),
@@ -373,6 +380,7 @@ def test_all_errors_at_once_with_their_paths():
             "name",
             "hangs on a metric",
         ),
+        ({"_target_": "transformers.optimization.get_scheduler", "lr": 0.1}, "name", "expected a value, got nothing"),
         ({"_target_": "transformers.get_scheduler", "name": "linear"}, "optimizer.lr", "expected the learning rate"),
         (
             {"_target_": "transformers.get_scheduler", "name": "linear", "lr": 0.1, "num_warmup_step": 3},
@@ -449,6 +457,11 @@ def test_all_errors_at_once_with_their_paths():
             "optimizers",
             "expected one optimizer, got a, b",
         ),
+        (
+            {"scheduler": {"name": "cosine", "t_max": "1e99999999dur"}, "optimizer": SGD, "max_duration": "9ba"},
+            "scheduler.t_max",
+            "expected a time such as",
+        ),
         ({"schedulers": [], "optimizer": SGD}, "schedulers", "at least one scheduler"),
         ({"steps": 3}, "", "expected the configuration of one framework, got no framework's"),
         ({"sched": "cosine", "lr_scheduler_type": "linear"}, "", "more than one framework's: say which"),
@@ -492,7 +505,10 @@ KEYS = {
     "transformers": ({"lr_scheduler_type": "cosine", "max_steps": 9}, [*_readers._HF_KEYS]),
     "timm": ({"sched": "cosine", "lr": 0.1}, ["sched", "lr", *_readers._TIMM]),
     "megatron": ({"lr": 0.1, "train_iters": 9}, [*_readers._MEGATRON_KEYS]),
-    "hydra": ({"scheduler": STEP, "optimizer": SGD}, ["scheduler", "optimizer", "_target_", "lr", "schedulers"]),
+    "hydra": (
+        {"scheduler": STEP, "optimizer": SGD},
+        ["scheduler", "optimizer", "_target_", "lr", "schedulers", "model"],
+    ),
     "composer": (
         {"scheduler": {"name": "cosine"}, "optimizer": SGD},
         ["scheduler", "schedulers", "optimizer", "max_duration", "scale_schedule_ratio"],
