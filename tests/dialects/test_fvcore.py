@@ -62,6 +62,8 @@ ROWS = [
         called("ConstantParamScheduler"),
         st.fixed_dictionaries({"value": rates, "num_updates": spans}),
         before_end,  # fvcore raises at the end
+        holds_after=1,
+        floor=0,
         corners=({"value": 0.1, "num_updates": 1},),
     ),
     Row(
@@ -100,6 +102,8 @@ ROWS = [
         called("StepParamScheduler", kept),
         st.fixed_dictionaries({"num_updates": spans, "values": lists}),
         before_end,  # fvcore raises at the end
+        holds_after=1,
+        floor=0,
         corners=(
             {"num_updates": 1, "values": [0.1]},
             {"num_updates": 2, "values": [0.1, 0.2, 0.3, 0.4, 0.5]},  # some have no update
@@ -128,6 +132,8 @@ ROWS = [
             }
         ),
         before_end,  # fvcore raises at the end
+        holds_after=1,
+        floor=0,
         corners=({"base_value": 0.1, "num_decays": 3, "gamma": 0.1, "num_updates": 1},),
     ),
 ]

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conformance import Row, compare
+from conformance import Row, always, compare
 from hypothesis import given, settings, strategies as st
 
 from lrcore import Cosine, Cycle, ExponentialDecay, Interpolate, Linear
@@ -79,6 +79,7 @@ ROWS = [
         st.one_of(triangles, lines),
         lambda _: FAR,
         corners=(*CORNERS, {**UP, "cycle_size": 2, "warmup_duration": 1, "monotonic": True}),
+        endless=always,
     ),
     Row(
         "ignite.CosineAnnealingScheduler",
@@ -86,6 +87,7 @@ ROWS = [
         cosines,
         lambda _: FAR,
         corners=(*CORNERS, *({**corner, "warmup_duration": 3} for corner in CORNERS)),
+        endless=always,
     ),
     Row(
         "ignite.PiecewiseLinear",

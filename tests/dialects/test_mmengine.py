@@ -101,6 +101,7 @@ ROWS = [
         within(endless=False, start_factor=shares, end_factor=st.one_of(st.just(0.0), shares)),
         lambda _: FAR,
         corners=(*corners(), *corners(start_factor=1.0, end_factor=0.0), {"base_lr": 0.1}),
+        endless=lambda a: "end" not in a,
     ),
     Row(
         "mmengine.PolyLR",
@@ -108,6 +109,7 @@ ROWS = [
         within(endless=False, eta_min=floors, power=st.floats(0.3, 3.0)),
         lambda _: FAR,
         corners=(*corners(), {"base_lr": 0.1}),
+        endless=lambda a: "end" not in a,
     ),
     Row(
         "mmengine.ExponentialLR",
@@ -115,6 +117,8 @@ ROWS = [
         within(gamma=shares),
         lambda _: FAR,
         corners=corners(gamma=0.5),
+        floor=0,
+        endless=lambda a: "end" not in a,
     ),
     Row(
         "mmengine.StepLR",
@@ -122,6 +126,8 @@ ROWS = [
         within(step_size=st.integers(1, 12), gamma=st.floats(0.1, 1.5)),
         lambda _: FAR,
         corners=corners(step_size=1),
+        floor=0,
+        endless=lambda a: "end" not in a,
     ),
     Row(
         "mmengine.MultiStepLR",
@@ -129,12 +135,14 @@ ROWS = [
         within(milestones=st.lists(st.integers(0, 40), max_size=5), gamma=st.floats(0.1, 1.5)),
         lambda _: FAR,
         corners=(*corners(milestones=[]), *corners(milestones=[0, 1, 4, 4])),
+        floor=0,
     ),
     Row(
         "mmengine.CosineAnnealingLR",
         trace("CosineAnnealingLR"),
         floored(st.one_of(within(endless=False), within(T_max=spans))),
         last_of_cosine,
+        holds_after=1,
         corners=(*corners(), *corners(T_max=4), *corners(T_max=1), *corners(T_max=10)),
     ),
     Row(
@@ -142,6 +150,7 @@ ROWS = [
         trace("CosineRestartLR"),
         floored(restarts(), needed=True),
         last_of_restarts,
+        holds_after=1,
         corners=(
             *corners(periods=[5], eta_min=0.0),
             *corners(periods=[1, 1, 2], restart_weights=[1, 0.5, 2], eta_min_ratio=0.1),

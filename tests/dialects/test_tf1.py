@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from conformance import Row, compare
+from conformance import Row, always, compare
 from hypothesis import given, settings, strategies as st
 from mpmath import mp, mpf
 
@@ -134,20 +134,26 @@ ROWS = [
         "exponential_decay",
         decay | {"decay_rate": single(0.125, 1.0)},
         corners=({"learning_rate": 0.1, "decay_steps": 1, "decay_rate": 0.5, "staircase": True},),
-        ulps=4,
+        ulps=4,  # TensorFlow measured: 2.5, from the rounded t / decay_steps in a power
+        floor=0,
+        endless=always,
     ),
     *both(
         "natural_exp_decay",
         decay | {"decay_rate": shares},
         corners=({"learning_rate": 0.1, "decay_steps": 1, "decay_rate": 0.0, "staircase": True},),
         ulps=48,  # it rounds exp(-decay_rate) first: half an ulp for each of up to 90 units of time
+        floor=0,
+        endless=always,
     ),
     *both(
         "inverse_time_decay",
         decay | {"decay_rate": shares},
         corners=({"learning_rate": 0.1, "decay_steps": 1, "decay_rate": 0.0, "staircase": True},),
-        ulps=4,
+        ulps=4,  # TensorFlow measured: 2.5, from two quotients, a product and a sum
         of_largest=False,
+        floor=0,
+        endless=always,
     ),
     *both(
         "polynomial_decay",
@@ -167,7 +173,8 @@ ROWS = [
             for cycle in (False, True)
             for power in (1.0, 2.0)
         ),
-        ulps=4,
+        ulps=4,  # TensorFlow measured: 2.5, from 1 - t / decay_steps and a power
+        endless=lambda a: a["cycle"],
     ),
     *both(
         "piecewise_constant",
@@ -181,7 +188,7 @@ ROWS = [
         {"learning_rate": rates, "decay_steps": spans, "alpha": shares},
         cosine,
         corners=({"learning_rate": 0.1, "decay_steps": 1}, {"learning_rate": 0.1, "decay_steps": 20, "alpha": 0.1}),
-        ulps=4,
+        ulps=4,  # TensorFlow measured: 2.5, from a rounded pi * t / decay_steps and 1 + cos
     ),
     *both(
         "cosine_decay_restarts",
@@ -198,6 +205,7 @@ ROWS = [
         run=lambda a: min(FAR, 8 * a["first_decay_steps"]),
         skip=restarts,
         ulps=16,
+        endless=always,
     ),
     *both(
         "linear_cosine_decay",

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from conformance import Row, compare
+from conformance import Row, always, compare
 from hypothesis import given, settings, strategies as st
 
 from lrcore import Constant, Cosine, Cycle
@@ -116,6 +116,7 @@ ROWS = [
         end,
         corners=CORNERS,
         past=50,
+        past_floor=1000,  # measured: 788 of theirs, 394 of ours: cosines of up to 1256, rounded to 2.3e-13
     ),
     Row(
         "transformers.get_cosine_with_hard_restarts_schedule_with_warmup",
@@ -142,6 +143,8 @@ ROWS = [
             {"base_lr": rates, "num_warmup_steps": warmups, "timescale": st.one_of(st.none(), st.integers(1, 50))}
         ),
         lambda _: FAR,
+        floor=0,
+        endless=always,
         corners=({"base_lr": 0.1, "num_warmup_steps": 0}, {"base_lr": 0.1, "num_warmup_steps": 1}),
     ),
     Row(
