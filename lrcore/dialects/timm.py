@@ -96,6 +96,7 @@ _CYCLES: dict[str, Any] = {
     "the cycles include the warm-up unless warmup_prefix, so the learning rate may jump at its end; lr_min after "
     "cycle_limit cycles, and holds",
     MISSES_RESTARTS,
+    FIRST_IS_BASE,
     **_CYCLES,
     **_WARMUP,
     **_NOISE,
@@ -136,7 +137,8 @@ def CosineLRScheduler(
     cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
     made = cycles.of(shape, ends_at_min=True, strict=strict)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    return until(Constant(base_lr), 1, made) if strict and not warmup_t and not cycle_limit else made
 
 
 @peer(
@@ -145,6 +147,7 @@ def CosineLRScheduler(
     "the cycles include the warm-up unless warmup_prefix, so the learning rate may jump at its end; lr_min after "
     "cycle_limit cycles, and holds; power is 0.5 by default",
     MISSES_RESTARTS,
+    FIRST_IS_BASE,
     **_CYCLES,
     **_WARMUP,
     **_NOISE,
@@ -187,7 +190,8 @@ def PolyLRScheduler(
     cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
     made = cycles.of(shape, ends_at_min=True, strict=strict)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    return until(Constant(base_lr), 1, made) if strict and not warmup_t and not cycle_limit else made
 
 
 @peer(

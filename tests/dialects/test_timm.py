@@ -129,9 +129,10 @@ ROWS = [
     Row(
         "timm.CosineLRScheduler",
         stepped("CosineLRScheduler"),
-        st.fixed_dictionaries({**CYCLES, **WARMUP, "k_decay": powers}),
+        # no cycle at all: test_strict_has_the_first_value_of_the_constructor
+        st.fixed_dictionaries({**CYCLES, **WARMUP, "k_decay": powers, "cycle_limit": st.integers(1, 5)}),
         last_step,
-        corners=CYCLE_CORNERS,
+        corners=tuple(corner for corner in CYCLE_CORNERS if corner.get("cycle_limit") != 0),
         past=5,
         relative=1e-10,  # measured: 2.8e-12; timm subtracts a rounded sum of cycles from t, and cosines end flat
         skip=missed_restarts,
@@ -250,6 +251,9 @@ def test_decay_t_is_a_decimal():
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("CosineLRScheduler", {"t_initial": 20, "cycle_limit": 0}),
+        ("CosineLRScheduler", {"t_initial": 20, "cycle_limit": 0, "warmup_t": 3}),
+        ("PolyLRScheduler", {"t_initial": 20, "cycle_limit": 0, "lr_min": 0.01}),
         ("TanhLRScheduler", {"t_initial": 20}),
         ("TanhLRScheduler", {"t_initial": 20, "warmup_t": 3}),
         ("MultiStepLRScheduler", {"decay_t": [1, 5], "decay_rate": 0.5}),
@@ -266,7 +270,7 @@ def test_strict_has_the_first_value_of_the_constructor(name, arguments):
 def test_one_early_is_a_quirk_of_the_default_too():
     quirks = dialect.MultiStepLRScheduler(0.1, [3]).origin.quirks
     assert [quirk.name for quirk in quirks] == ["one-early"]
-    assert len(dialect.MultiStepLRScheduler(0.1, [1], strict=True).origin.quirks) == 2
+    assert len(dialect.MultiStepLRScheduler(0.1, [1], 0.5, strict=True).origin.quirks) == 2
 
 
 def test_a_decay_of_ones_own():
