@@ -212,6 +212,7 @@ ROWS = [
             {"base_lr": 0.1, "max_lr": 1.0},
             {"base_lr": 0.0, "max_lr": 1.0, "step_size_up": 1, "mode": "triangular2"},
         ),
+        floor=FAR,  # its 1 + t / total - cycle loses the ulps of the cycle's number, over step_size_up / total
     ),
     Row(
         "torch.OneCycleLR",
