@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conformance import Row, always, compare
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from lrcore import Cosine, Cycle, ExponentialDecay, Interpolate, Linear
 from lrcore.dialects import ignite as dialect
@@ -134,8 +134,10 @@ def test_concatenations(kinds, durations):
 def test_warmups_of_ignites_own(kind, start, duration, end):
     name, arguments = kind
     ours = getattr(dialect, name)(**arguments)
-    end = ours(0) if end == "first" else end
     optimizer = optimizer_at(0.1)
+    if end == "first":  # where Ignite's first value is an ulp from ours, it is another number to Ignite
+        end = ours(0)
+        assume(made(name, arguments, optimizer).get_param() == end)
     outcome = [None] * 60
     peers.create_lr_scheduler_with_warmup(
         made(name, arguments, optimizer), start, duration, end, output_simulated_values=outcome
