@@ -270,6 +270,7 @@ ROWS = [
         st.fixed_dictionaries({"base_lr": rates, "schedulers": children(MULTIPLIERS, 1)}),
         forever,
         corners=({"base_lr": 0.1, "schedulers": [("ConstantLR", {}), ("CosineAnnealingLR", {"T_max": 100})]},),
+        floor=FAR,  # an ulp for each update of its recursions
     ),
     Row(
         "torch.LambdaLR",
