@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from lrcore import _check
-from lrcore._check import END_OF_STEPS, flag, positive, value, whole
+from lrcore._check import END_OF_STEPS, SMALLEST, flag, positive, value, whole
 from lrcore.compose import MAX_CYCLES, Cycle, Sequence, check_period_mult
 from lrcore.curves import Cosine, Interpolate, Linear
 from lrcore.dialects._dialect import many, optional, peer
@@ -63,9 +63,14 @@ def _with_warmup(shape: Shape, start_mult: float) -> Callable[[float, float, int
 
     def cycle(start: float, end: float, size: int, warmup: int) -> Schedule:
         made = shape(start, end, size)
-        return Sequence([(made, size), Linear(end, start * start_mult, warmup)]) if warmup else made
+        return Sequence([(made, size), Linear(end, _not_tiny(start * start_mult), warmup)]) if warmup else made
 
     return cycle
+
+
+def _not_tiny(product: float) -> float:
+    """A product of many factors that is below all that a learning rate can be is 0."""
+    return product if abs(product) >= SMALLEST else 0.0
 
 
 def _growing(
@@ -85,7 +90,7 @@ def _growing(
     begin, height = 0, 1.0
     while begin < END_OF_STEPS and len(parts) < MAX_CYCLES:
         longer = (int(size * cycle_mult), int(warmup * cycle_mult))
-        made = cycle(start * height, end * height, size, warmup)
+        made = cycle(_not_tiny(start * height), _not_tiny(end * height), size, warmup)
         if longer == (size, warmup):  # too short to grow
             return Sequence([*parts, Cycle(made, size + warmup, value_mult=value_mult)])
         parts.append((made, size + warmup))

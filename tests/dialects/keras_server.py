@@ -17,7 +17,17 @@ def server():
     """The process, for as long as this one lives."""
     env = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-W", "ignore", str(Path(__file__))]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    started = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+    )
+    atexit.register(stop, started)
+    return started
+
+
+def stop(process):
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
 
 
 def values(name, arguments, n, vectorised=True):
