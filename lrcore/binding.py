@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from fractions import Fraction
 from functools import singledispatch
 from itertools import chain
@@ -97,13 +97,13 @@ def _bound(node: Schedule, binder: _Binder, room: Room) -> Schedule:
 @_bound.register
 def _(node: Cycle, binder: _Binder, room: Room) -> Schedule:
     period = binder.updates("Cycle.period", node.period, room, 1)
-    return _rebuilt(node, binder, room, Fraction(period))
+    return _rebuilt(replace(node, period=period), binder, room, Fraction(period))
 
 
 @_bound.register
 def _(node: Shift, binder: _Binder, room: Room) -> Schedule:
-    n = binder.exact("Shift.n", node.n, room)
-    return _rebuilt(node, binder, room, None if room is None else room + n)
+    n = binder.updates("Shift.n", node.n, room, None)
+    return _rebuilt(replace(node, n=n), binder, room, None if room is None else room + n)
 
 
 @_bound.register

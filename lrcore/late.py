@@ -99,10 +99,15 @@ class Deferred(Schedule):
         return _recipes()[self.recipe](**{**dict(self.arguments), **arguments})
 
     def _lower(self, rows: Rows) -> NoReturn:
-        raise NotImplementedError("a schedule that waits has no rows: `Schedule._rows` refuses it")
+        self._refuse()
 
     def _length(self, scale: float) -> NoReturn:
-        raise NotImplementedError("a schedule that waits has no length: `Schedule.length` refuses it")
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        from lrcore import binding
+
+        raise binding.unbound(self)
 
     def __repr__(self) -> str:
         return f"{self.recipe}({', '.join(f'{name}={given!r}' for name, given in self.arguments)})"

@@ -214,6 +214,19 @@ def test_what_cannot_be_bound_is_refused(schedule, words):
         schedule().bind(**RUN)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (lr.Cycle(lr.Linear(0, 1, "rest"), "33.33%"), r"bind rounds Cycle\.period '33\.33%' = 333\.3 to 333"),
+        (lr.Linear(1, 0, "rest").shift("-0.25%"), r"bind rounds Shift\.n '-0\.25%' = -2\.5 to -2"),
+        (lr.Linear(1, 0, "rest").shift("0.25%"), r"bind rounds Shift\.n '0\.25%' = 2\.5 to 3"),
+    ],
+)
+def test_a_context_that_is_rounded_is_said_once_and_its_rest_is_whole(schedule, words):
+    with pytest.warns(lr.RoundingWarning, match=f"^{words}$"):
+        schedule.bind(**RUN)
+
+
 # ---- Every node binds ----
 
 LATE = {

@@ -73,7 +73,7 @@ DIALECTS = 6  # all of lrcore.dialects
 # Functions that build what stands above them import it when they are called.
 LATE = {
     "schedule": {"binding", "compose", "curves", "plotting", "recipes", "replanning", "spec", "tables"},
-    "late": {"recipes"},
+    "late": {"binding", "recipes"},
     "curves": {"compose"},
     "tables": {"expression"},
     "plotting": {"_page"},
