@@ -98,10 +98,10 @@ class Deferred(Schedule):
         """What the recipe composes of its arguments, some of them replaced."""
         return _recipes()[self.recipe](**{**dict(self.arguments), **arguments})
 
-    def _lower(self, rows: Rows) -> NoReturn:
+    def _lower(self, _rows: Rows) -> NoReturn:
         self._refuse()
 
-    def _length(self, scale: float) -> NoReturn:
+    def _length(self, _scale: float) -> NoReturn:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
