@@ -50,7 +50,7 @@ def saved(state):
 
 
 def test_the_examples_run():
-    results = doctest.testmod(lrcore.bindings.torch, optionflags=doctest.NORMALIZE_WHITESPACE)
+    results = doctest.testmod(lrcore.bindings.torch.scheduler, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert results.attempted > 15
     assert results.failed == 0
 
