@@ -8,6 +8,7 @@ from functools import cached_property
 from lrcore import _anatomy
 from lrcore._anatomy import ROUGH, Piece
 from lrcore._findings import Finding
+from lrcore._origin import Origin
 from lrcore._survey import Survey
 from lrcore.compose import Cycle, Product, Scale, Sequence, Sum
 from lrcore.curves import Interpolate, Piecewise
@@ -61,6 +62,11 @@ class Facts:
                 found[id(node)] = node
                 todo.extend(node._children())
         return list(found.values())
+
+    @cached_property
+    def origins(self) -> list[Origin]:
+        """Of the schedules in the tree that were converted from another library, each once."""
+        return list(dict.fromkeys(node.origin for node in self.nodes if node.origin is not None))
 
     @cached_property
     def durations(self) -> list[int]:

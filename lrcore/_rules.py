@@ -485,7 +485,16 @@ def _late_boundary(facts: Facts) -> Iterator[Finding]:
 @rule("quirk")
 def _quirk(facts: Facts) -> Iterator[Finding]:
     """A schedule of another library that was converted with what its users there do not expect."""
-    for origin in dict.fromkeys(node.origin for node in facts.nodes if node.origin is not None):
+    for origin in facts.origins:
         for quirk in origin.quirks:
             cure = "without strict=True it is left out" if not quirk.always else "lrcore's own schedules do not have it"
             yield Finding("quirk", None, f"{origin.peer}, {quirk.name}: {quirk.what}", cure)
+
+
+@rule("unknown-origin")
+def _unknown_origin(facts: Facts) -> Iterator[Finding]:
+    """A schedule of a spec that says it was converted, from what no dialect here has: its quirks cannot be named."""
+    for origin in facts.origins:
+        if not origin.is_known:
+            reason = f"{origin.peer} is no schedule that a dialect here has: what is odd about it is not said"
+            yield Finding("unknown-origin", None, reason, "update lrcore, or correct the origin in the spec")

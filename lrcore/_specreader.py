@@ -18,9 +18,11 @@ import numpy as np
 from lrcore import _check, _specfiles, compose, expression, tables
 from lrcore._check import Check
 from lrcore._engine import MAX_DEPTH
+from lrcore._origin import Origin, check_peer
 from lrcore._specschema import (
     DTYPE_KEY,
     MOST_NODES,
+    ORIGIN_KEY,
     SCHEMA_KEY,
     TYPE_KEY,
     VERSION,
@@ -113,6 +115,11 @@ class _Reader:
     def _node(self, path: str, given: dict[str, Any], depth: int) -> Schedule | None:
         if not self._visit(path, depth):
             return None
+        origin = self._origin(path, given)
+        made = self._without_origin(path, given, depth)
+        return made if made is None or origin is None else made._with_hints(origin=origin)
+
+    def _without_origin(self, path: str, given: dict[str, Any], depth: int) -> Schedule | None:
         before = len(self.errors)
         name = self._type(path, given)
         if name is None:
@@ -151,6 +158,29 @@ class _Reader:
             got = "nothing" if name is _BAD else _short(name)
             self._complain(_join(path, TYPE_KEY), f"expected the name of {expected}, got {got}")
         return None
+
+    def _origin(self, path: str, given: dict[str, Any]) -> Origin | None:
+        """Takes the origin out of what is given."""
+        data = given.pop(ORIGIN_KEY, _BAD)
+        if data is _BAD:
+            return None
+        where = _join(path, ORIGIN_KEY)
+        if not isinstance(data, Mapping):
+            self._complain(where, f"expected a mapping with 'peer', got {_short(data)}")
+            return None
+        said = self._mapping(where, data)
+        self._complain_of_unknown(where, said, Origin._fields, "an origin", MAX_DEPTH)
+        said.setdefault("strict", False)
+        if "peer" not in said:
+            self._complain(_join(where, "peer"), f"expected {_wanted(check_peer)}, got nothing")
+        checks = {"peer": check_peer, "strict": _check.flag}
+        found = {
+            key: self._checked(_join(where, key), "", check, _plain(said[key]))
+            for key, check in checks.items()
+            if key in said and said[key] is not _BAD
+        }
+        whole = len(found) == len(checks) and _BAD not in found.values()
+        return Origin(**found) if whole else None
 
     def _made(self, path: str, name: str, arguments: dict[str, Any]) -> Schedule | None:
         """What the class or the recipe makes of its arguments; its complaints become ours."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from lrcore import _check, expression
 from lrcore._check import Check
+from lrcore._origin import check_peer
 from lrcore.compose import Product, Sequence
 from lrcore.curves import Interpolate, Piecewise, Table
 from lrcore.durations import LENGTH, REST, updates
@@ -26,6 +27,7 @@ VERSION_KEY = "lrcore"
 SCHEMA_KEY = "$schema"  # by which editors find the JSON Schema of a file
 TYPE_KEY = "type"
 DTYPE_KEY = "dtype"  # of the values of a Table
+ORIGIN_KEY = "origin"  # of what a dialect made
 
 MOST_NODES = 50_000  # of one spec
 
@@ -105,6 +107,24 @@ _FILE = {
     "required": ["file", "sha256"],
     "additionalProperties": False,
 }
+_ORIGIN = {
+    "type": "object",
+    "description": "Which schedule of another library this was converted from. lint names its quirks; no value of the "
+    "learning rate depends on it.",
+    "properties": {
+        "peer": {
+            "description": 'A dialect and a schedule of it, such as "torch.StepLR".',
+            **_check.schema_of(check_peer),
+        },
+        "strict": {
+            "description": "Whether it was converted with all quirks of the peer.",
+            "default": False,
+            **_check.schema_of(_check.flag),
+        },
+    },
+    "required": ["peer"],
+    "additionalProperties": False,
+}
 
 
 def _list_of(items: dict[str, Any], least: int = 1) -> dict[str, Any]:
@@ -161,6 +181,7 @@ def json_schema() -> dict[str, Any]:
                 "else": _check.schema_of(_check.value),
             },
             "_node": _any_node(),
+            "_origin": _ORIGIN,
             **{name: _node(name, shapes) for name in expression.NAMES},
         },
     }
@@ -194,7 +215,7 @@ def _node(name: str, shapes: Mapping[Check, dict[str, Any]]) -> dict[str, Any]:
     return {
         "description": _summary(expression.NAMES[name]),
         "type": "object",
-        "properties": {**properties, VERSION_KEY: True, SCHEMA_KEY: True},
+        "properties": {**properties, ORIGIN_KEY: {"$ref": "#/$defs/_origin"}, VERSION_KEY: True, SCHEMA_KEY: True},
         "required": [TYPE_KEY, *(key for key, argument in arguments.items() if argument.required)],
         "additionalProperties": False,
     }

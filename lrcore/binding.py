@@ -88,25 +88,31 @@ class _Binder:
         return kept
 
 
-@singledispatch
 def _bound(node: Schedule, binder: _Binder, room: Room) -> Schedule:
+    """The node in updates; what it was converted from is still known."""
+    found = _made(node, binder, room)
+    return found if found is node or node.origin is None else found._with_hints(origin=node.origin)
+
+
+@singledispatch
+def _made(node: Schedule, binder: _Binder, room: Room) -> Schedule:
     """Any node whose children live in its own time."""
     return _rebuilt(node, binder, room, room)
 
 
-@_bound.register
+@_made.register
 def _(node: Cycle, binder: _Binder, room: Room) -> Schedule:
     period = binder.updates("Cycle.period", node.period, room, 1)
     return _rebuilt(replace(node, period=period), binder, room, Fraction(period))
 
 
-@_bound.register
+@_made.register
 def _(node: Shift, binder: _Binder, room: Room) -> Schedule:
     n = binder.updates("Shift.n", node.n, room, None)
     return _rebuilt(replace(node, n=n), binder, room, None if room is None else room + n)
 
 
-@_bound.register
+@_made.register
 def _(node: Stretch, binder: _Binder, room: Room) -> Schedule:
     inner = _bound(node.schedule, binder, None if room is None else room / Fraction(repr(node.factor)))
     if not node.is_bound:
@@ -114,7 +120,7 @@ def _(node: Stretch, binder: _Binder, room: Room) -> Schedule:
     return Stretch(inner, node.factor)
 
 
-@_bound.register
+@_made.register
 def _(node: Deferred, binder: _Binder, room: Room) -> Schedule:
     """A schedule among the arguments of a recipe comes after the recipe's own durations."""
     durations = {
@@ -153,7 +159,7 @@ def _rebuilt(node: Schedule, binder: _Binder, room: Room, inner: Room) -> Schedu
 Part = tuple[Schedule, Any]
 
 
-@_bound.register
+@_made.register
 def _(node: Sequence, binder: _Binder, room: Room) -> Schedule:
     if node.is_bound:
         return node

@@ -30,8 +30,8 @@ from lrcore.durations import Duration, Run, is_text
 if TYPE_CHECKING:
     from lrcore import compose
     from lrcore._engine import Row
+    from lrcore._origin import Origin
     from lrcore._record import Record
-    from lrcore.dialects._dialect import Origin
 
 LAST_STEP = END_OF_STEPS - 1
 
@@ -348,6 +348,8 @@ class Schedule(ABC):
     def origin(self) -> Origin | None:
         """Which schedule of another library this is, if a dialect made it: for reading only, no part of the value.
 
+        It stays with the schedule in whatever that is put into, when it is bound, pickled and written as a spec.
+
         Example:
             >>> from lrcore.dialects import torch
             >>> torch.StepLR(0.1, step_size=30).origin
@@ -535,13 +537,19 @@ class Schedule(ABC):
     # ---- Being a value ----
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(getattr(self, item.name) for item in _fields(type(self)))
+        call = type(self), tuple(getattr(self, item.name) for item in _fields(type(self)))
+        return call if self.origin is None else (_with_origin, (*call, self.origin))
 
     def __copy__(self) -> Schedule:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Schedule:
         return self
+
+
+def _with_origin(node: type[Schedule], arguments: tuple[Any, ...], origin: Origin) -> Schedule:
+    """A pickled schedule that was converted."""
+    return node(*arguments)._with_hints(origin=origin)
 
 
 def _has_text(given: object) -> bool:

@@ -1,9 +1,11 @@
 """Schedules as data: mappings of names, numbers and lists, in JSON, TOML and YAML; never code.
 
 `{"lrcore": 1, "type": "Linear", "init_value": 0.0, "end_value": 0.1, "steps": "5ep"}`: a node says its type and its
-arguments by their names. A number in a schedule's place is a constant one. The part of a `Sequence` is
-`{"schedule": ..., "steps": ...}`, the last one without steps. The values of a `Table` may lie in a file,
-`{"file": "lr.npy", "sha256": "..."}`, by a name relative to the spec's own folder. Recipes are types too.
+arguments by their names. A number in a schedule's place is a constant one. The part of a `Sequence` is `{"schedule":
+..., "steps": ...}`, the last one without steps. A node that a dialect made says which peer's it is, `"origin":
+{"peer": "torch.StepLR", "strict": false}`, and nothing depends on it but what lint says. The values of a `Table` may
+lie in a file, `{"file": "lr.npy", "sha256": "..."}`, by a name relative to the spec's own folder. Recipes are types
+too.
 
 What a field may hold is said once, by its check in the class or recipe, and all errors are wanted at once, each with
 its path: so no validation library, which would want its own statement of the rules, but a reader that asks the checks.
@@ -22,7 +24,16 @@ from numpy.typing import NDArray
 
 from lrcore import _check, _replace, _specfiles, _specreader, compose, expression, tables
 from lrcore._specreader import MOST_ERRORS
-from lrcore._specschema import DTYPE_KEY, MOST_NODES, TYPE_KEY, VERSION, VERSION_KEY, arguments_of, json_schema
+from lrcore._specschema import (
+    DTYPE_KEY,
+    MOST_NODES,
+    ORIGIN_KEY,
+    TYPE_KEY,
+    VERSION,
+    VERSION_KEY,
+    arguments_of,
+    json_schema,
+)
 from lrcore.curves import Table
 from lrcore.late import Deferred
 from lrcore.schedule import Schedule
@@ -187,8 +198,9 @@ def to_dict(schedule: Schedule, folder: Folder = None) -> dict[str, Any]:
 class _Writer:
     """Writes nodes. What stands for the values of a table is left to a function."""
 
-    def __init__(self, table: Callable[[Table], dict[str, Any]]) -> None:
+    def __init__(self, table: Callable[[Table], dict[str, Any]], *, origins: bool = True) -> None:
         self._table = table
+        self._origins = origins
         self._nodes = 0
 
     def node(self, schedule: Schedule) -> dict[str, Any]:
@@ -196,7 +208,7 @@ class _Writer:
         if self._nodes > MOST_NODES:
             raise SpecError([("", f"expected at most {MOST_NODES:,} schedules within one, got more")])
         if isinstance(schedule, Table) and type(schedule) in (Table, MappedTable):
-            return {TYPE_KEY: Table.__name__, **self._table(schedule)}
+            return {TYPE_KEY: Table.__name__, **self._origin(schedule), **self._table(schedule)}
         if isinstance(schedule, Deferred):
             name, arguments = schedule.recipe, dict(schedule.arguments)
         else:
@@ -206,7 +218,12 @@ class _Writer:
             arguments = {key: getattr(schedule, key) for key in arguments_of(name)}
         if isinstance(schedule, compose.Sequence):
             arguments = {"parts": [self._part(item) for item in schedule.parts]}
-        return {TYPE_KEY: name, **{key: self._plain(given) for key, given in arguments.items() if given is not None}}
+        said = {key: self._plain(given) for key, given in arguments.items() if given is not None}
+        return {TYPE_KEY: name, **self._origin(schedule), **said}
+
+    def _origin(self, schedule: Schedule) -> dict[str, Any]:
+        origin = schedule.origin if self._origins else None
+        return {} if origin is None else {ORIGIN_KEY: origin._asdict()}
 
     def _part(self, item: Any) -> dict[str, Any]:
         if isinstance(item, Schedule):
@@ -238,7 +255,7 @@ def fingerprint(schedule: Schedule) -> str:
     """The SHA-256 of a schedule's canonical form, in hexadecimal digits: equal schedules have equal ones, everywhere.
 
     The canonical form is `to_dict` as JSON without spaces, keys in their order, numbers that are whole without a point;
-    the values of a table are the SHA-256 of their float64 bytes, wherever they lie.
+    the values of a table are the SHA-256 of their float64 bytes, wherever they lie; origins are left out.
 
     Example:
         >>> from lrcore import Linear
@@ -247,7 +264,7 @@ def fingerprint(schedule: Schedule) -> str:
     """
     import hashlib
 
-    data = {VERSION_KEY: VERSION, **_Writer(_table_digest).node(schedule)}
+    data = {VERSION_KEY: VERSION, **_Writer(_table_digest, origins=False).node(schedule)}
     text = json.dumps(_canonical(data), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -10,10 +10,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple, ParamSpec
 
 from lrcore import _check
 from lrcore._check import Check
+from lrcore._origin import Origin
 from lrcore.schedule import Schedule
 
 P = ParamSpec("P")
@@ -54,6 +57,15 @@ class Peer:
 
 
 PEERS: dict[str, Peer] = {}
+
+
+def declared(key: str) -> Peer | None:
+    """The peer of a key, from its dialect, which is imported if need be; None if there is none."""
+    framework = key.partition(".")[0]
+    is_name = framework.isidentifier() and not framework.startswith("_")
+    if key not in PEERS and is_name and find_spec(f"{__package__}.{framework}"):
+        import_module(f"{__package__}.{framework}")
+    return PEERS.get(key)
 
 
 def peer(
@@ -98,18 +110,6 @@ def _quirky(made: Schedule, function: Callable[..., Schedule], bound: inspect.Bo
         return made.table(n).tobytes() != default.table(n).tobytes()
     except (TypeError, ValueError, ArithmeticError):  # what only the peer accepts
         return True
-
-
-class Origin(NamedTuple):
-    """Which peer's schedule this is, and whether it has the quirks that `strict=True` reproduces."""
-
-    peer: str
-    strict: bool
-
-    @property
-    def quirks(self) -> tuple[Quirk, ...]:
-        """What was reproduced of it."""
-        return tuple(quirk for quirk in PEERS[self.peer].quirks if self.strict or quirk.always)
 
 
 def optional(check: Check) -> Check:

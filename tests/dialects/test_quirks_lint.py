@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from lrcore import Linear, Sequence, from_dict, lint
+from lrcore import Linear, Sequence, expression, from_dict, lint
 from lrcore.dialects import _dialect as dialect, deepspeed, paddle, timm, torch
 from lrcore.dialects._dialect import PEERS
 from lrcore.dialects._page import example_of, frameworks
@@ -46,11 +46,19 @@ def test_within_others_and_once():
 
 
 def test_where_it_came_from_is_no_part_of_the_value():
-    """An equal schedule from a spec has the numbers, and is nobody's."""
+    """An equal schedule by its parameters has the numbers, and is nobody's."""
     strict = torch.CosineAnnealingLR(0.1, 50, strict=True)
-    read = from_dict(strict.to_dict())
-    assert read == strict
-    assert not quirks(read)
+    same = expression.parse(repr(strict))
+    assert same == strict
+    assert not quirks(same)
+
+
+def test_a_spec_remembers_it():
+    """Of what is nested, too."""
+    strict = torch.CosineAnnealingLR(0.1, 50, strict=True)
+    assert quirks(from_dict(strict.to_dict())) == quirks(strict) != []
+    nested = Sequence([(Linear(0.0, 0.1, 9), 9), strict]) * 0.5
+    assert quirks(from_dict(nested.to_dict())) == quirks(nested) == quirks(strict)
 
 
 QUIRKY = [peer for peer in PEERS.values() if peer.quirks]

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import lint
+from lrcore._origin import Origin
 from lrcore.dialects import torch
 from lrcore.linting import NAMES, RULES, Finding, Findings
 from strategies import growing, schedules
@@ -25,6 +26,10 @@ def table_with(**values):
 
 def flat_then(schedule, steps=5000):
     return lr.Sequence([(0.1, steps), schedule])
+
+
+def converted(peer):
+    return lr.Cosine(0.1, 0.0, 100)._with_hints(origin=Origin(peer, False))
 
 
 # Name, arguments of a run that has the finding, its step, and arguments of one that nearly has it.
@@ -108,6 +113,7 @@ CASES = [
     ("late-boundary", (lr.Piecewise([500], [0.1, 0.02], side="left"), 1000), 501,
      (lr.Piecewise([499], [0.1, 0.02], side="left"), 1000)),
     ("quirk", (torch.CosineAnnealingLR(0.1, 100, strict=True), 100), None, (torch.CosineAnnealingLR(0.1, 100), 100)),
+    ("unknown-origin", (converted("torch.NewLR"), 100), None, (converted("torch.CosineAnnealingLR"), 100)),
 ]  # fmt: skip
 
 
