@@ -28,6 +28,7 @@ RANKS = {
     "durations": 1,
     "schedule": 2,
     "late": 3,
+    "plateau": 3,
     "smoothing": 1,
     "curves": 3,
     "compose": 4,
@@ -35,6 +36,7 @@ RANKS = {
     "recipes": 5,
     "binding": 5,
     "tables": 5,
+    "groups": 1,
     "_anatomy": 5,
     "_phases": 5,
     "replanning": 6,
@@ -83,7 +85,7 @@ LATE = {
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
 # The framework of each binding, a module or a folder: all that it may import beside lrcore and numpy.
-BINDINGS = {"__init__": None, "torch": "torch", "keras": "keras"}
+BINDINGS = {"__init__": None, "_torch_groups": "torch", "torch": "torch", "keras": "keras"}
 # Imported where they are used, never with lrcore.
 HEAVY = {
     "IPython",
