@@ -1,20 +1,23 @@
-"""What torch's schedulers share with those of MMEngine and timm: factors at milestones, and the phases of one cycle."""
+"""What torch's schedulers share with those of others: factors at milestones or of the user's own; phases of a cycle."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcore import _check
 from lrcore._check import SMALLEST, value
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise
+from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Table
 from lrcore.dialects._parts import through, wave
 from lrcore.schedule import Schedule
+
+Factors = Schedule | Callable[[int], float] | Sequence[float]  # what the user gives for a `lr_lambda`
 
 
 def drops_at(base_lr: float, milestones: Sequence[int], gamma: float) -> Schedule:
@@ -33,6 +36,37 @@ def not_tiny(values: NDArray[Any]) -> NDArray[Any]:
 def held(schedule: Schedule, step: int) -> Schedule:
     """The value of a step, for ever."""
     return Constant(float(not_tiny(schedule(np.array([step])))[0]))
+
+
+def factors(where: str, given: Any) -> Any:
+    """A check: a schedule, a function of the update, or a list of factors, which becomes a table."""
+    if isinstance(given, Schedule) or callable(given):
+        return given
+    return Table(not_tiny(_check.array(where, given, "fiu", "factors")))
+
+
+def factors_over(where: str, given: Factors, steps: int | None) -> Schedule:
+    """A function of the update becomes a table of its first values."""
+    if isinstance(given, Schedule):
+        return given
+    if steps is None:
+        _check.refuse(f"{where}, for a function", "how many updates it is tabulated over", steps)
+    return Table(not_tiny(np.array([float(given(step)) for step in range(steps)])))  # type: ignore[operator]
+
+
+def multiplied(where: str, base_lr: float, given: Factors, steps: int | None) -> Schedule:
+    """`base_lr` times the factors of the updates 1, 2, ..., t; the last one of a schedule goes on."""
+    goes_on = isinstance(given, Schedule) and not isinstance(given, Table) and steps is None
+    each = factors_over(where, given, steps)
+    n = each.length if steps is None else steps
+    if n is None:
+        _check.refuse(f"{where}, for factors without an end", "how many updates are tabulated", steps)
+    listed = each.table(n + goes_on)
+    values = not_tiny(np.multiply.accumulate([base_lr, *listed[1:]]))
+    if not goes_on or values[-1] == 0.0:
+        return Table(values)
+    rest = ExponentialDecay(float(values[-1]), each(len(values)))
+    return rest if len(values) == 1 else InSequence([(Table(values), len(values) - 1), rest])
 
 
 def one_cycle(

@@ -1,6 +1,7 @@
-"""paddle.optimizer.lr, by its own names, without what takes a function of the epoch (LambdaDecay, MultiplicativeDecay).
+"""paddle.optimizer.lr, by its own names. `last_epoch` and `verbose` are left out.
 
-The first update has the value of step 0, and `scheduler.step()` after an update goes on.
+The first update has the value of step 0, and `scheduler.step()` after an update goes on. `ReduceOnPlateau` is not here:
+what it does hangs on a metric, so it is no schedule.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lrcore.curves import (
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._moments import along
 from lrcore.dialects._parts import cosine, polynomial
+from lrcore.dialects._torchlike import Factors, factors, factors_over, multiplied
 from lrcore.schedule import Schedule, is_schedule
 
 RISES_AGAIN = Quirk("rises-again", "past its end the cosine goes up again, and is at its first value after twice T_max")
@@ -179,6 +181,45 @@ def StepDecay(learning_rate: float, step_size: int, gamma: float = 0.1) -> Sched
         [1.0, 1.0, 0.5, 0.5]
     """
     return recipes.step_decay(learning_rate, gamma, step_size)
+
+
+@peer(
+    "learning_rate * lr_lambda(t)",
+    "whatever lr_lambda does; a function is tabulated over `steps` updates, and its last factor holds",
+    learning_rate=not_negative,
+    lr_lambda=factors,
+    steps=optional(_steps),
+)
+def LambdaDecay(learning_rate: float, lr_lambda: Factors, steps: int | None = None) -> Schedule:
+    """A learning rate times factors: a schedule, a list of them, or a function with the number of updates it is for.
+
+    Example:
+        >>> LambdaDecay(0.5, [1.0, 0.5]).table(3).tolist()
+        [0.5, 0.25, 0.25]
+        >>> LambdaDecay(0.5, lambda epoch: 0.95**epoch, steps=3).table(4).round(4).tolist()
+        [0.5, 0.475, 0.4512, 0.4512]
+    """
+    return learning_rate * factors_over("LambdaDecay.steps", lr_lambda, steps)
+
+
+@peer(
+    "learning_rate * lr_lambda(1) * lr_lambda(2) * ... * lr_lambda(t)",
+    "lr_lambda(0) is never used; after `steps` updates of a function or the end of a list, the learning rate holds; "
+    "Paddle multiplies all t factors anew at each step",
+    learning_rate=not_negative,
+    lr_lambda=factors,
+    steps=optional(_steps),
+)
+def MultiplicativeDecay(learning_rate: float, lr_lambda: Factors, steps: int | None = None) -> Schedule:
+    """A factor for each update: a schedule, a list of them (the first one unused), or a function and for how long.
+
+    A schedule that ends needs no `steps`: its last factor, which must be > 0, goes on.
+
+    Example:
+        >>> MultiplicativeDecay(1.0, [1.0, 0.5, 0.5, 2.0]).table(5).tolist()
+        [1.0, 0.5, 0.25, 0.5, 0.5]
+    """
+    return multiplied("MultiplicativeDecay.steps", learning_rate, lr_lambda, steps)
 
 
 @peer(

@@ -14,10 +14,10 @@ import numpy as np
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Cycle, Product, Sequence as InSequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial, Table
+from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
-from lrcore.dialects._torchlike import drops_at, not_tiny, one_cycle
+from lrcore.dialects._torchlike import drops_at, factors, factors_over, multiplied, one_cycle
 from lrcore.recipes import triangular
 from lrcore.schedule import Schedule, is_schedule
 
@@ -376,26 +376,11 @@ def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule]) -> Schedule
     return Product([first, *(1.0 / base_lr * schedule for schedule in others)]) if others else first
 
 
-def _factors(where: str, given: Any) -> Any:
-    if isinstance(given, Schedule) or callable(given):
-        return given
-    return Table(not_tiny(_check.array(where, given, "fiu", "factors")))
-
-
-def _as_schedule(where: str, given: Any, steps: int | None) -> Schedule:
-    """A function of the update becomes a table of its first values."""
-    if isinstance(given, Schedule):
-        return given
-    if steps is None:
-        _check.refuse(f"{where}, for a function", "how many updates it is tabulated over", steps)
-    return Table(not_tiny(np.array([float(given(step)) for step in range(steps)])))
-
-
 @peer(
     "base_lr * lr_lambda(t)",
     "whatever lr_lambda does; a function is tabulated over `steps` updates, and its last factor holds",
     base_lr=value,
-    lr_lambda=_factors,
+    lr_lambda=factors,
     steps=optional(_steps),
 )
 def LambdaLR(
@@ -409,14 +394,14 @@ def LambdaLR(
         >>> LambdaLR(1.0, lambda step: 0.5**step, steps=3).table(4).tolist()
         [1.0, 0.5, 0.25, 0.25]
     """
-    return base_lr * _as_schedule("LambdaLR.steps", lr_lambda, steps)
+    return base_lr * factors_over("LambdaLR.steps", lr_lambda, steps)
 
 
 @peer(
     "base_lr * lr_lambda(1) * lr_lambda(2) * ... * lr_lambda(t)",
     "lr_lambda(0) is never used; after `steps` updates of a function or the end of a list, the learning rate holds",
     base_lr=value,
-    lr_lambda=_factors,
+    lr_lambda=factors,
     steps=optional(_steps),
 )
 def MultiplicativeLR(
@@ -430,17 +415,7 @@ def MultiplicativeLR(
         >>> MultiplicativeLR(1.0, [1.0, 0.5, 0.5, 2.0]).table(5).tolist()
         [1.0, 0.5, 0.25, 0.5, 0.5]
     """
-    goes_on = isinstance(lr_lambda, Schedule) and not isinstance(lr_lambda, Table) and steps is None
-    factors = _as_schedule("MultiplicativeLR.steps", lr_lambda, steps)
-    n = factors.length if steps is None else steps
-    if n is None:
-        _check.refuse("MultiplicativeLR.steps, for factors without an end", "how many updates are tabulated", steps)
-    listed = factors.table(n + goes_on)
-    values = not_tiny(np.multiply.accumulate([base_lr, *listed[1:]]))
-    if not goes_on or values[-1] == 0.0:
-        return Table(values)
-    rest = ExponentialDecay(float(values[-1]), factors(len(values)))
-    return rest if len(values) == 1 else InSequence([(Table(values), len(values) - 1), rest])
+    return multiplied("MultiplicativeLR.steps", base_lr, lr_lambda, steps)
 
 
 @peer(

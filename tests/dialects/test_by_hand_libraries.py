@@ -1,15 +1,14 @@
-"""fastai, Composer, Paddle and MLX, beside their formulas in plain Python."""
+"""fastai, Composer and MLX, beside their formulas in plain Python."""
 
 import math
 import re
 import warnings
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from twins import FAR, Twin, closely, compare, held, or_0
+from twins import Twin, closely, compare, or_0
 
-from lrcore.dialects import composer, fastai, mlx, paddle
+from lrcore.dialects import composer, fastai, mlx
 from lrcore.dialects._dialect import PEERS
 from lrcore.schedule import RoundingWarning
 
@@ -136,82 +135,6 @@ def plain_1(**_):
 milestones = st.lists(st.integers(1, 60), max_size=4, unique=True).map(sorted)
 with_warmup = {"base_lr": rates, "t_warmup": from_0, "t_max": st.integers(20, 60)}
 
-# ---- Paddle ----
-
-
-def pd_noam(t, d_model, warmup_steps, learning_rate=1.0):
-    return learning_rate * d_model**-0.5 * min(t**-0.5, t * warmup_steps**-1.5) if t else 0.0
-
-
-def pd_polynomial(t, learning_rate, decay_steps, end_lr=1e-4, power=1.0, cycle=False):
-    steps = decay_steps * max(1, math.ceil(t / decay_steps)) if cycle else decay_steps
-    return (learning_rate - end_lr) * ((steps - min(t, steps)) / steps) ** power + end_lr
-
-
-def pd_steps(t, learning_rate, milestones, gamma=0.1):
-    return co_steps(t, learning_rate, milestones, gamma)
-
-
-def pd_warmup(t, learning_rate, warmup_steps, start_lr, end_lr):
-    return start_lr + (end_lr - start_lr) * t / warmup_steps if t < warmup_steps else learning_rate
-
-
-def pd_one_cycle(
-    t,
-    max_learning_rate,
-    total_steps,
-    divide_factor=25.0,
-    end_learning_rate=1e-4,
-    phase_pct=0.3,
-    anneal_strategy="cos",
-    three_phase=False,
-):
-    first = max_learning_rate / divide_factor
-    points = [(0.0, first), (phase_pct * total_steps - 1, max_learning_rate)]
-    points += [(2 * phase_pct * total_steps - 2, first)] * three_phase + [(total_steps - 1.0, end_learning_rate)]
-    for (begin, start), (end, stop) in pairwise(points):
-        if t <= end or end == total_steps - 1:
-            share = (t - begin) / (end - begin)
-            done = share if anneal_strategy == "linear" else 1 - half_wave(share)
-            return start + (stop - start) * done
-    raise AssertionError
-
-
-def pd_cyclic(
-    t,
-    base_learning_rate,
-    max_learning_rate,
-    step_size_up,
-    step_size_down=None,
-    mode="triangular",
-    exp_gamma=1.0,
-):
-    down = step_size_down or step_size_up
-    cycle, into = divmod(t, step_size_up + down)
-    height = into / step_size_up if into <= step_size_up else (step_size_up + down - into) / down
-    scale = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": exp_gamma**t}[mode]
-    return base_learning_rate + (max_learning_rate - base_learning_rate) * height * scale
-
-
-def pd_restarts(t, learning_rate, T_0, T_mult=1, eta_min=0.0):  # noqa: N803 (Paddle's)
-    length = T_0
-    while t >= length:
-        t, length = t - length, length * T_mult
-    return eta_min + (learning_rate - eta_min) * half_wave(t / length)
-
-
-def pd_cosine(t, learning_rate, T_max, eta_min=0.0):  # noqa: N803 (Paddle's)
-    return eta_min + (learning_rate - eta_min) * half_wave(t / T_max)
-
-
-def pd_half_period(**arguments):
-    return arguments["T_max"]
-
-
-def pd_last(total_steps, **_):
-    return total_steps - 1
-
-
 sched = {"start": rates, "end": rates, "n": spans}
 TWINS = [
     Twin("fastai.SchedLin", some(**sched), over_n(fa_linear)),
@@ -285,92 +208,6 @@ TWINS = [
         some(**with_warmup, alpha_f=shares, power=st.floats(0.5, 3.0)),
         co_rise(plain_1, co_power),
     ),
-    Twin("paddle.NoamDecay", some(d_model=spans, warmup_steps=spans, learning_rate=rates), pd_noam),
-    Twin(
-        "paddle.PiecewiseDecay",
-        st.builds(
-            lambda boundaries, values: {"boundaries": boundaries, "values": values[: len(boundaries) + 1]},
-            milestones,
-            st.lists(rates, min_size=5, max_size=5),
-        ),
-        lambda t, boundaries, values: values[sum(boundary <= t for boundary in boundaries)],
-    ),
-    Twin(
-        "paddle.NaturalExpDecay",
-        some(learning_rate=rates, gamma=shares),
-        lambda t, learning_rate, gamma: learning_rate * math.exp(-gamma * t),
-    ),
-    Twin(
-        "paddle.InverseTimeDecay",
-        some(learning_rate=rates, gamma=shares),
-        lambda t, learning_rate, gamma: learning_rate / (1 + gamma * t),
-    ),
-    Twin(
-        "paddle.PolynomialDecay",
-        some(learning_rate=rates, decay_steps=spans, end_lr=shares, power=st.floats(0.5, 3.0), cycle=st.booleans()),
-        pd_polynomial,
-        corners=({"learning_rate": 1.0, "decay_steps": 1, "cycle": True},),
-    ),
-    Twin("paddle.LinearWarmup", some(learning_rate=rates, warmup_steps=spans, start_lr=rates, end_lr=rates), pd_warmup),
-    Twin(
-        "paddle.ExponentialDecay",
-        some(learning_rate=rates, gamma=gammas),
-        lambda t, learning_rate, gamma: learning_rate * gamma**t,
-    ),
-    Twin(
-        "paddle.MultiStepDecay",
-        some(learning_rate=rates, milestones=milestones, gamma=gammas),
-        pd_steps,
-    ),
-    Twin(
-        "paddle.StepDecay",
-        some(learning_rate=rates, step_size=spans, gamma=gammas),
-        lambda t, learning_rate, step_size, gamma: learning_rate * gamma ** (t // step_size),
-    ),
-    Twin(
-        "paddle.CosineAnnealingDecay",
-        some(learning_rate=rates, T_max=spans, eta_min=shares),
-        held(pd_cosine, pd_half_period),
-        pd_cosine,
-    ),
-    Twin(
-        "paddle.OneCycleLR",
-        some(
-            max_learning_rate=rates,
-            total_steps=st.integers(11, 40),
-            end_learning_rate=or_0(0.1),
-            phase_pct=st.sampled_from([0.1, 0.25, 0.3, 0.4]),
-            anneal_strategy=st.sampled_from(["cos", "linear"]),
-            three_phase=st.booleans(),
-        ),
-        held(pd_one_cycle, pd_last),
-        pd_one_cycle,
-    ),
-    Twin(
-        "paddle.CyclicLR",
-        some(
-            base_learning_rate=rates,
-            max_learning_rate=rates,
-            step_size_up=spans,
-            step_size_down=st.one_of(st.none(), spans),
-            mode=st.sampled_from(["triangular", "triangular2", "exp_range"]),
-            exp_gamma=st.floats(0.5, 1.0),
-        ),
-        pd_cyclic,
-    ),
-    Twin(
-        "paddle.LinearLR",
-        some(learning_rate=rates, total_steps=spans, start_factor=rates, end_factor=shares),
-        lambda t, learning_rate, total_steps, start_factor, end_factor: (
-            learning_rate * (start_factor + (end_factor - start_factor) * min(t / total_steps, 1.0))
-        ),
-    ),
-    Twin(
-        "paddle.CosineAnnealingWarmRestarts",
-        some(learning_rate=rates, T_0=spans, T_mult=st.integers(1, 4), eta_min=shares),
-        pd_restarts,
-        corners=({"learning_rate": 1.0, "T_0": 1, "T_mult": 3},),
-    ),
     Twin(
         "mlx.exponential_decay", some(init=rates, decay_rate=gammas), lambda t, init, decay_rate: init * decay_rate**t
     ),
@@ -406,7 +243,7 @@ def test_corner(twin, arguments):
 
 
 def test_every_schedule_has_a_twin():
-    rooms = {module.__name__.rpartition(".")[2] for module in (fastai, composer, paddle, mlx)}
+    rooms = {module.__name__.rpartition(".")[2] for module in (fastai, composer, mlx)}
     assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS} | JOINS
 
 
@@ -457,8 +294,6 @@ def test_mlx_joins_at_its_boundaries(first, second):
         (lambda: composer.LinearScheduler(0.1, t_max="3eps"), "a time such as \"10ba\", .*did you mean 'ep'"),
         (lambda: composer.LinearScheduler(0.1, t_max="0.1ba"), "t_max: expected a whole number of updates"),
         (lambda: composer.CosineAnnealingWarmRestartsScheduler(0.1, "1ep", 1.5), "batches, with a t_mult that is not"),
-        (lambda: paddle.OneCycleLR(0.1, 9, phase_pct=0.5, three_phase=True), "less than 0.5 with three phases"),
-        (lambda: paddle.StepDecay(0.1, 2.0), r"StepDecay.step_size: expected a whole number of updates"),
     ],
 )
 def test_refusals(call, message):
@@ -501,14 +336,6 @@ def test_composer_times_are_bound(build, warmup, run):
 def test_composer_rounds_down_and_lrcore_half_up():
     with pytest.warns(RoundingWarning, match=re.escape("3.5")):
         assert composer.LinearScheduler(1.0, t_max="0.35dur").bind(total_steps=10).length == 4
-
-
-def test_numbers_of_paddle_itself():
-    """Worked out for a run of 10 to 1: the line from 1 at t = 2 to 1e-4 at t = 9 is at 1 - 8 / 7 * 0.9999 at t = 10."""
-    schedule = paddle.OneCycleLR(1.0, 10, anneal_strategy="linear", strict=True)
-    assert schedule(10) == pytest.approx(1 - 8 / 7 * 0.9999, abs=1e-15)
-    assert round(schedule(9), 12) == 1e-4
-    assert paddle.OneCycleLR(1.0, 10, anneal_strategy="linear")(FAR) == 1e-4
 
 
 def test_no_warning_for_whole_updates():
