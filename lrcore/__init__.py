@@ -49,6 +49,7 @@ _HOMES = {
     "durations": ("UnboundError",),
     "insight": ("explain",),
     "linting": ("lint",),
+    "plateau": ("Plateau",),
     "plotting": ("plot",),
     "functions": ("Line", "Map", "Noise"),
     "recipes": (

@@ -30,6 +30,7 @@ from lrcore.durations import UnboundError as UnboundError
 from lrcore.functions import Line as Line, Map as Map, Noise as Noise
 from lrcore.insight import explain as explain
 from lrcore.linting import lint as lint
+from lrcore.plateau import Plateau as Plateau
 from lrcore.plotting import plot as plot
 from lrcore.recipes import (
     cyclic_polynomial as cyclic_polynomial,

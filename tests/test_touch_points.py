@@ -40,7 +40,7 @@ def test_everything_public_has_an_example(name):
     assert ">>> " in inspect.getdoc(getattr(lr, name))
 
 
-@pytest.mark.parametrize("name", [*NODES, *RECIPES])
+@pytest.mark.parametrize("name", [*NODES, *RECIPES, "Plateau"])
 def test_a_docstring_names_what_it_takes_and_refuses(name):
     """One line, the formula or the phases, every argument by its name, and what raises."""
     if name == "Schedule":
