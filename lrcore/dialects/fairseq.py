@@ -1,22 +1,36 @@
 """fairseq's schedulers, by the names of `--lr-scheduler` and with the options of each; `lr` is its first learning rate.
 
-Theirs are functions of the number of updates done, as lrcore's.
+Theirs are functions of the number of updates done, as lrcore's; epochs are counted from 1. `reduce_lr_on_plateau` is
+not here: what it does hangs on a metric, so it is no schedule.
 """
 
 from __future__ import annotations
 
+import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from lrcore import recipes
-from lrcore._check import END_OF_STEPS, SMALLEST, flag, items, not_negative, number, positive, refuse, value, whole
-from lrcore.compose import Cycle, Sequence as InSequence, check_period_mult
+from lrcore._check import (
+    END_OF_STEPS,
+    SMALLEST,
+    flag,
+    items,
+    not_negative,
+    number,
+    positive,
+    refuse,
+    shown,
+    value,
+    whole,
+)
+from lrcore.compose import MAX_CYCLES, Cycle, Sequence as InSequence, check_period_mult
 from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.dialects._parts import restarts
-from lrcore.schedule import Schedule
+from lrcore.schedule import Schedule, is_schedule
 
 RESTARTS = Quirk(
     "restarts-past-end",
@@ -106,9 +120,10 @@ def _waves(peak: float, floor: float, period: int, period_mult: float, shrink: f
 
 
 @peer(
-    "lr * (t + 1) / warmup_updates for t < warmup_updates, then lr; lr is that of epoch e = floor(t / "
-    "steps_per_epoch): lr[min(e, last)], and from e = force_anneal on lr[last] * lr_shrink**(e + 1 - force_anneal)",
-    "update 0 has lr / warmup_updates; epochs are counted from 0, as `get_next_lr` gets them",
+    "lr * (t + 1) / warmup_updates for t < warmup_updates, then lr; lr is that of epoch e = 1 + floor(t / "
+    "steps_per_epoch): lr[min(e, len(lr)) - 1], and from e = force_anneal on lr[-1] * lr_shrink**(e + 1 - "
+    "force_anneal)",
+    "update 0 has lr / warmup_updates; the first epoch is number 1, up to fairseq 0.9 it was 0 for force_anneal",
     lr=_rates,
     force_anneal=optional(_updates_or_0),
     lr_shrink=positive,
@@ -126,18 +141,93 @@ def fixed(
     """A learning rate for each epoch, and a decay from an epoch on.
 
     Example:
-        >>> fixed([1.0, 0.5], force_anneal=2, warmup_updates=2).table(5).round(4).tolist()
+        >>> fixed([1.0, 0.5], force_anneal=3, warmup_updates=2).table(5).round(4).tolist()
         [0.5, 0.5, 0.05, 0.005, 0.0005]
     """
     rates: Sequence[float] = lr  # type: ignore[assignment]
-    epochs = len(rates) - 1 if force_anneal is None else force_anneal
+    epochs = len(rates) - 1 if force_anneal is None else max(force_anneal - 1, 0)
     listed = [rates[min(epoch, len(rates) - 1)] for epoch in range(epochs)]
     last: Schedule = Constant(rates[-1])
     if force_anneal is not None:
-        last = ExponentialDecay(value("fixed.lr * lr_shrink", rates[-1] * lr_shrink), lr_shrink, steps_per_epoch)
+        shrunk = rates[-1] * lr_shrink ** (epochs + 2 - force_anneal)
+        last = ExponentialDecay(value("fixed.lr * lr_shrink", shrunk), lr_shrink, steps_per_epoch)
         last = last.staircase(steps_per_epoch)
     whole_run = InSequence([*((rate, steps_per_epoch) for rate in listed), last]) if listed else last
     return Linear(0.0, 1.0, warmup_updates).shift(1) * whole_run if warmup_updates else whole_run
+
+
+def _by_hand(where: str, given: Any) -> dict[int, float]:
+    """A mapping, or its text, from "3", "3,5" or "3-5" to a learning rate; later entries replace earlier ones."""
+    expected = 'a dict such as {"1-3": 0.1, "4": 0.01}, or the text of one'
+    try:
+        entries = ast.literal_eval(given) if isinstance(given, str) else given
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        entries = None
+    if not isinstance(entries, Mapping):
+        refuse(where, expected, given)
+    found: dict[int, float] = {}
+    for key, rate in entries.items():
+        spans = [key.split("-") for key in str(key).split(",")]
+        if not all(len(span) <= 2 and all(part.strip().isdecimal() for part in span) for span in spans):
+            raise ValueError(f"{where}: expected {expected}, got the key {shown(key)}")
+        for begin, end in ((int(span[0]), int(span[-1])) for span in spans):
+            if end - begin >= MAX_CYCLES:
+                refuse(where, f"spans of at most {MAX_CYCLES} numbers", key)
+            found.update(dict.fromkeys(range(begin, end + 1), value(f"{where}[{key!r}]", rate)))
+    return found
+
+
+@peer(
+    "update2lr[the largest key <= t], or before the first of its keys epoch2lr[the largest key <= e], e = 1 + floor(t "
+    "/ steps_per_epoch), or before these lr",
+    "a key holds until the next one; keys are numbers, lists '3,5' and spans '3-5', the later entry counts; from the "
+    "first key of update2lr on epoch2lr has no effect",
+    lr=value,
+    epoch2lr=_by_hand,
+    update2lr=_by_hand,
+    steps_per_epoch=_updates,
+)
+def manual(
+    lr: float,
+    epoch2lr: str | Mapping[str, float] = "{}",
+    update2lr: str | Mapping[str, float] = "{}",
+    *,
+    steps_per_epoch: int = 1,
+) -> Schedule:
+    """A learning rate for each stretch of epochs or of updates: lrcore's `Piecewise`.
+
+    Example:
+        >>> manual(0.1, {"1-2": 1.0, "3": 0.5}, steps_per_epoch=2).table(6).tolist()
+        [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
+        >>> manual(0.1, update2lr="{'2': 0.5, '3,4': 0.25}").table(6).tolist()
+        [0.1, 0.1, 0.5, 0.25, 0.25, 0.25]
+    """
+    of_epochs: dict[int, float] = epoch2lr  # type: ignore[assignment]
+    of_updates: dict[int, float] = update2lr  # type: ignore[assignment]
+    until = min(of_updates, default=END_OF_STEPS)
+    places = {0: lr}
+    for epoch in sorted(of_epochs):
+        begin = max(epoch - 1, 0) * steps_per_epoch
+        if begin < until:
+            places[begin] = of_epochs[epoch]
+    places |= {update: of_updates[update] for update in sorted(of_updates)}
+    changes: list[tuple[int, float]] = []
+    for at in sorted(places):
+        if not changes or changes[-1][1] != places[at]:
+            changes.append((at, places[at]))
+    steps, rates = zip(*changes, strict=True)
+    return Piecewise(steps[1:], rates) if len(rates) > 1 else Constant(rates[0])
+
+
+@peer("lr_scheduler(t)", "the scheduler of the optimizer itself decides", lr_scheduler=is_schedule)
+def pass_through(lr_scheduler: Schedule) -> Schedule:
+    """The optimizer's own schedule, unchanged.
+
+    Example:
+        >>> pass_through(Linear(1.0, 0.0, 2)) == Linear(1.0, 0.0, 2)
+        True
+    """
+    return lr_scheduler
 
 
 @peer(
@@ -160,31 +250,53 @@ def inverse_sqrt(lr: float, warmup_updates: int = 4000, warmup_init_lr: float = 
 
 @peer(
     "lr * t / warmup_updates for t <= warmup_updates; then end_learning_rate + (lr - end_learning_rate) * "
-    "((total_num_update - t) / (total_num_update - warmup_updates))**power",
-    "total_num_update includes the warm-up; end_learning_rate holds",
+    "((total_num_update - t) / (total_num_update - warmup_updates))**power; at the begin of each epoch from number "
+    "force_anneal on, lr is replaced by the learning rate of that moment",
+    "total_num_update includes the warm-up; end_learning_rate holds; with force_anneal the decays of the epochs "
+    "multiply, and within a warm-up its rises do",
     lr=value,
     warmup_updates=_updates_or_0,
+    force_anneal=optional(_updates_or_0),
     end_learning_rate=value,
     power=positive,
     total_num_update=_updates,
+    steps_per_epoch=_updates,
 )
 def polynomial_decay(
     lr: float,
     warmup_updates: int = 0,
+    force_anneal: int | None = None,
     end_learning_rate: float = 0.0,
     power: float = 1.0,
     total_num_update: int = 1_000_000,
+    *,
+    steps_per_epoch: int = 1,
 ) -> Schedule:
     """A rise, then a power of what is left of the run.
 
     Example:
         >>> polynomial_decay(1.0, 2, power=2.0, total_num_update=4).table(6).tolist()
         [0.0, 0.5, 1.0, 0.25, 0.0, 0.0]
+        >>> polynomial_decay(1.0, force_anneal=2, total_num_update=4, steps_per_epoch=2).table(5).tolist()
+        [1.0, 0.75, 0.25, 0.125, 0.0]
     """
-    steps = total_num_update - warmup_updates
-    if steps > 0:
-        return _after_rise(0.0, lr, warmup_updates, Polynomial(lr, end_learning_rate, steps, power))
-    return InSequence([(Linear(0.0, lr, warmup_updates), warmup_updates + 1), end_learning_rate])
+
+    def curve(peak: float) -> Schedule:
+        steps = total_num_update - warmup_updates
+        if steps > 0:
+            return _after_rise(0.0, peak, warmup_updates, Polynomial(peak, end_learning_rate, steps, power))
+        return InSequence([(Linear(0.0, peak, warmup_updates), warmup_updates + 1), end_learning_rate])
+
+    if force_anneal is None:
+        return curve(lr)
+    begin, end = max(force_anneal - 1, 0) * steps_per_epoch, max(total_num_update, warmup_updates + 1)
+    if (end - begin) // steps_per_epoch >= MAX_CYCLES:
+        refuse("polynomial_decay.steps_per_epoch", f"at most {MAX_CYCLES} epochs from force_anneal on", steps_per_epoch)
+    parts: list[Any] = [(curve(lr), begin)] if begin else []
+    for at in range(begin, end, steps_per_epoch):
+        lr = curve(lr)(at)
+        parts.append((curve(lr).shift(at), steps_per_epoch))
+    return InSequence([*parts, end_learning_rate])
 
 
 @peer(
@@ -219,11 +331,12 @@ def step(
     "from init_lr_scale * lr to lr in warmup_steps updates, in a straight line; lr for hold_steps; then "
     "lr * final_lr_scale**(u / decay_steps), u updates into the decay",
     "final_lr_scale * lr holds; with phase_ratio the stages are these shares of max_update, rounded down; the "
-    "formula that fairseq documents for the decay is not the one that it computes, this one",
+    "formula that fairseq documents for the decay is not the one that it computes, this one; up to 0.9 the stages "
+    "had 4000, 20000 and 60000 updates by default",
     lr=positive,
     warmup_steps=_updates_or_0,
     hold_steps=_updates_or_0,
-    decay_steps=_updates,
+    decay_steps=_updates_or_0,
     init_lr_scale=not_negative,
     final_lr_scale=positive,
     phase_ratio=optional(lambda where, given: _phases(given, where)),
@@ -231,9 +344,9 @@ def step(
 )
 def tri_stage(
     lr: float,
-    warmup_steps: int = 4000,
-    hold_steps: int = 20000,
-    decay_steps: int = 60000,
+    warmup_steps: int = 0,
+    hold_steps: int = 0,
+    decay_steps: int = 0,
     init_lr_scale: float = 0.01,
     final_lr_scale: float = 0.01,
     phase_ratio: Sequence[float] | None = None,
@@ -249,7 +362,7 @@ def tri_stage(
         if max_update is None:
             refuse("tri_stage.max_update", "the updates of the run, with phase_ratio", max_update)
         warmup_steps, hold_steps, decay_steps = (int(max_update * share) for share in phase_ratio)
-        _updates("tri_stage.phase_ratio[2] * max_update", decay_steps)
+    _updates("tri_stage.decay_steps" if phase_ratio is None else "tri_stage.phase_ratio[2] * max_update", decay_steps)
     last = positive("tri_stage.lr * final_lr_scale", lr * final_lr_scale)
     first = value("tri_stage.lr * init_lr_scale", lr * init_lr_scale)
     decay: Schedule = Exponential(lr, last, decay_steps)

@@ -1,4 +1,4 @@
-"""DeepSpeed, Megatron, OLMo-core, torchtitan and fairseq, beside their formulas in plain Python."""
+"""DeepSpeed, Megatron, OLMo-core and torchtitan, beside their formulas in plain Python."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from twins import FAR, Twin, compare, held, or_0
 
-from lrcore.dialects import deepspeed, fairseq, megatron, olmo, torchtitan
+from lrcore.dialects import deepspeed, megatron, olmo, torchtitan
 from lrcore.dialects._dialect import PEERS
 
 rates = st.floats(1e-4, 1.0)
@@ -264,94 +264,6 @@ def titan(t, base_lr, training_steps, warmup_steps=200, decay_ratio=None, decay_
     return base_lr * (min_lr_factor + (1 - min_lr_factor) * left)
 
 
-# ---- fairseq ----
-
-
-def fs_rise(t, lr, updates, first):
-    return first + (lr - first) * t / updates
-
-
-def fs_cosine(
-    t,
-    lr,
-    warmup_updates=0,
-    warmup_init_lr=-1,
-    min_lr=0.0,
-    t_mult=1,
-    lr_period_updates=-1,
-    lr_shrink=0.1,
-    max_update=None,
-):
-    if t < warmup_updates:
-        return fs_rise(t, lr, warmup_updates, min_lr if warmup_init_lr < 0 else warmup_init_lr)
-    length = lr_period_updates if lr_period_updates > 0 else max_update - warmup_updates
-    into, cycle = t - warmup_updates, 0
-    while into >= length:
-        into, length, cycle = into - length, length * t_mult, cycle + 1
-    return lr_shrink**cycle * (min_lr + (lr - min_lr) * (1 + math.cos(math.pi * into / length)) / 2)
-
-
-def fs_cosine_once(t, lr, min_lr=0.0, lr_period_updates=-1, max_update=None, **others):
-    """Where the run is the period, its end holds."""
-    if lr_period_updates <= 0 and t >= max_update:
-        return min_lr
-    period = {"lr_period_updates": lr_period_updates, "max_update": max_update}
-    return fs_cosine(t, lr, min_lr=min_lr, **period, **others)
-
-
-def fs_cosine_arguments(draw):
-    arguments = {"lr": draw(st.floats(0.2, 1.0)), "warmup_updates": draw(from_0), "min_lr": draw(or_0(0.1))}
-    arguments |= {"warmup_init_lr": draw(st.sampled_from([-1.0, 0.05])), "lr_shrink": draw(st.floats(0.1, 1.0))}
-    arguments["t_mult"] = draw(st.sampled_from([1, 2, 3, 1.5]))
-    length = 2 * draw(st.integers(1, 30))
-    if draw(st.booleans()):
-        return {**arguments, "max_update": arguments["warmup_updates"] + length}
-    return {**arguments, "lr_period_updates": length}
-
-
-def fs_fixed(t, lr, force_anneal=None, lr_shrink=0.1, warmup_updates=0, steps_per_epoch=1):
-    epoch = t // steps_per_epoch
-    rate = lr[min(epoch, len(lr) - 1)]
-    if force_anneal is not None and epoch >= force_anneal:
-        rate = lr[-1] * lr_shrink ** (epoch + 1 - force_anneal)
-    return rate * (t + 1) / warmup_updates if t < warmup_updates else rate
-
-
-def fs_inverse_sqrt(t, lr, warmup_updates=4000, warmup_init_lr=-1):
-    if t < warmup_updates:
-        return fs_rise(t, lr, warmup_updates, max(warmup_init_lr, 0.0))
-    return lr * math.sqrt(warmup_updates / t)
-
-
-def fs_polynomial(t, lr, warmup_updates=0, end_learning_rate=0.0, power=1.0, total_num_update=10**6):
-    if warmup_updates and t <= warmup_updates:
-        return lr * t / warmup_updates
-    if t >= total_num_update:
-        return end_learning_rate
-    left = 1 - (t - warmup_updates) / (total_num_update - warmup_updates)
-    return end_learning_rate + (lr - end_learning_rate) * left**power
-
-
-def fs_step(t, lr, warmup_updates=0, warmup_init_lr=-1, min_lr=0.0, lr_decay_period=25000, lr_decay=0.5):
-    if t < warmup_updates:
-        return fs_rise(t, lr, warmup_updates, min_lr if warmup_init_lr < 0 else warmup_init_lr)
-    return max(min_lr, lr * lr_decay ** ((t - warmup_updates) // lr_decay_period))
-
-
-def fs_tri_stage(t, lr, warmup_steps, hold_steps, decay_steps, init_lr_scale=0.01, final_lr_scale=0.01):
-    if t < warmup_steps:
-        return fs_rise(t, lr, warmup_steps, lr * init_lr_scale)
-    into = t - warmup_steps - hold_steps
-    return lr * math.exp(math.log(final_lr_scale) * min(max(into, 0) / decay_steps, 1.0))
-
-
-def fs_triangular(t, lr, max_lr, lr_period_updates=5000, lr_shrink=0.1, shrink_min=False):
-    half = lr_period_updates // 2
-    cycle, into = divmod(t, 2 * half)
-    high, low = max_lr * lr_shrink**cycle, lr * lr_shrink**cycle if shrink_min else lr
-    return low + (high - low) * (1 - abs(into / half - 1))
-
-
 log_warmup = {"warmup_num_steps": spans, "warmup_type": log_or_linear}
 TWINS = [
     Twin(
@@ -477,78 +389,6 @@ TWINS = [
         held(titan, lambda training_steps, **_: training_steps),
         titan,
     ),
-    Twin(
-        "fairseq.cosine",
-        st.composite(fs_cosine_arguments)(),
-        fs_cosine_once,
-        fs_cosine,
-        corners=({"lr": 1.0, "max_update": 4}, {"lr": 1.0, "warmup_updates": 4, "max_update": 20}),
-    ),
-    Twin(
-        "fairseq.fixed",
-        some(
-            lr=st.lists(rates, min_size=1, max_size=4),
-            force_anneal=st.one_of(st.none(), st.integers(0, 6)),
-            lr_shrink=st.floats(0.5, 1.0),
-            warmup_updates=from_0,
-            steps_per_epoch=st.integers(1, 9),
-        ),
-        fs_fixed,
-    ),
-    Twin(
-        "fairseq.inverse_sqrt",
-        some(lr=rates, warmup_updates=spans, warmup_init_lr=st.sampled_from([-1.0, 0.0, 0.05])),
-        fs_inverse_sqrt,
-        corners=({"lr": 1.0},),
-    ),
-    Twin(
-        "fairseq.polynomial_decay",
-        some(
-            lr=rates,
-            warmup_updates=from_0,
-            end_learning_rate=rates,
-            power=st.floats(0.5, 3.0),
-            total_num_update=st.integers(1, 60),
-        ),
-        fs_polynomial,
-        corners=({"lr": 1.0}, {"lr": 1.0, "warmup_updates": 4, "total_num_update": 4}),
-    ),
-    Twin(
-        "fairseq.step",
-        some(
-            lr=st.floats(0.2, 1.0),
-            warmup_updates=from_0,
-            warmup_init_lr=st.sampled_from([-1.0, 0.05]),
-            min_lr=or_0(0.1),
-            lr_decay_period=spans,
-            lr_decay=st.floats(0.3, 1.0),
-        ),
-        fs_step,
-        corners=({"lr": 1.0},),
-    ),
-    Twin(
-        "fairseq.tri_stage",
-        some(
-            lr=rates,
-            warmup_steps=from_0,
-            hold_steps=from_0,
-            decay_steps=spans,
-            init_lr_scale=shares,
-            final_lr_scale=st.floats(0.01, 1.0),
-        ),
-        fs_tri_stage,
-    ),
-    Twin(
-        "fairseq.triangular",
-        some(
-            lr=or_0(0.1),
-            max_lr=st.floats(0.2, 1.0),
-            lr_period_updates=st.integers(2, 40),
-            lr_shrink=st.floats(0.3, 1.0),
-            shrink_min=st.booleans(),
-        ),
-        fs_triangular,
-    ),
 ]
 
 
@@ -565,6 +405,6 @@ def test_corner(twin, arguments):
 
 
 def test_every_schedule_has_a_twin():
-    modules = (deepspeed, megatron, olmo, torchtitan, fairseq)
+    modules = (deepspeed, megatron, olmo, torchtitan)
     rooms = {module.__name__.rpartition(".")[2] for module in modules}
     assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS}
