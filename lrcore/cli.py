@@ -35,7 +35,7 @@ NAME is one of:
   always-zero zero-first-update negative-value high-peak zero-tail zero-in-between too-small
   frozen-in-float32 flat-in-bfloat16 jump spike uneven-join peak-not-reached long-warmup
   end-not-reached held-constant horizon-mismatch uneven-horizon epoch-numbers growth
-  restart-at-end last-cycle-cut unreachable-phase cut-phase late-boundary quirk
+  restart-at-end last-cycle-cut unreachable-phase cut-phase late-boundary quirk unknown-origin
 """
 
 _STATUS = """\
