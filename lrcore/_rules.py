@@ -422,7 +422,7 @@ def _unreachable_phase(facts: Facts) -> Iterator[Finding]:
     The last one may begin right at the end, where that is the schedule's own: it says what stands past it.
     """
     for offset, node in placed(facts.schedule):
-        if isinstance(node, Sequence):
+        if isinstance(node, Sequence) and offset < facts.n:  # else it is itself in a part that is told
             yield from _unreachable_parts(node, offset, facts)
         if isinstance(node, Piecewise):
             late = [offset + mark for mark in node._marks() if offset + mark >= facts.n]

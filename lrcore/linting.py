@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lrcore import _check, _rules
 from lrcore._facts import RULES as RULES, Facts
-from lrcore._findings import Finding as Finding, Findings as Findings
+from lrcore._findings import Finding as Finding, Findings as Findings, folded
 from lrcore._survey import asked
 from lrcore.schedule import Schedule
 
@@ -28,8 +28,9 @@ def lint(
             up are not.
 
     Returns:
-        A tuple of `Finding`s, empty if nothing was found. `lrcore.linting.RULES` lists the rules. Where short
-        pieces are too many to look at all (`explain(...).is_sampled` says so) a jump may be missed.
+        A tuple of `Finding`s, empty if nothing was found; many that are alike are one, with their `count`.
+        `lrcore.linting.RULES` lists the rules. Where short pieces are too many to look at all
+        (`explain(...).is_sampled` says so) a jump may be missed.
 
     Raises:
         TypeError, ValueError: arguments outside of these; no `n` for a schedule that never ends or never
@@ -56,4 +57,4 @@ def lint(
     facts = Facts(schedule, n, steps_per_epoch, jump, is_length=is_length)
     if facts.peak == facts.lowest == 0.0:
         return Findings(_rules.always_zero(facts))
-    return Findings(finding for find in RULES.values() for finding in find(facts))
+    return folded(finding for find in RULES.values() for finding in find(facts))

@@ -46,7 +46,7 @@ def test_findings(run, document):
     status, printed = document("lint", WARM, "-n", "500")
     assert (status, printed["steps"]) == (1, 500)
     assert printed["findings"] == [finding.to_dict() for finding in found]
-    assert set(printed["findings"][0]) == {"name", "step", "reason", "cure"}
+    assert set(printed["findings"][0]) == {"name", "step", "reason", "cure", "count"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
 from lrcore import lint
+from lrcore._findings import folded
 from lrcore._origin import Origin
-from lrcore.dialects import torch
+from lrcore.dialects import ignite, torch
 from lrcore.linting import NAMES, RULES, Finding, Findings
 from strategies import growing, schedules
 
@@ -256,6 +257,62 @@ def test_any_schedule_that_grows_can_be_checked(schedule, n):
     lint(schedule, n)
 
 
+# ---- Many that are alike ----
+
+
+def alike(steps, reason="part {} has 0 steps", name="a-rule"):
+    return [Finding(name, step, reason.format(at), f"cure {at}") for at, step in enumerate(steps)]
+
+
+def test_a_few_are_told_one_by_one():
+    found = alike([3, 5, 7, 9, 11])
+    assert folded(found) == tuple(found)
+
+
+@pytest.mark.parametrize(
+    ("steps", "places"),
+    [
+        ([3, 5, 7, 9, 11, 1300], ", at steps 5, 7, 9, 11, ..."),
+        ([3, 3, 3, 5, 1300, 1300], ", at steps 5, 1,300"),
+        ([3, 3, 3, 3, 3, 4], ", at step 4"),
+        ([3] * 6, ""),
+        ([None] * 6, ""),
+    ],
+)
+def test_many_are_one_with_their_count_and_the_next_steps(steps, places):
+    (one,) = folded(alike(steps))
+    assert one == Finding(
+        "a-rule", steps[0], f"part 0 has 0 steps; and 5 more like it{places}", "cure 0", count=len(steps)
+    )
+
+
+def test_only_what_differs_in_numbers_alone_is_alike():
+    words = [Finding("a-rule", None, f"lib.{word}, quirk", "") for word in ("A", "B", "C", "D", "E", "F", "G")]
+    rules = [Finding(name, 1, "1,000.5 and 2e-05", "") for name in "abcdefg"]
+    assert folded(words + rules) == (*words, *rules)
+    numbers = [Finding("a", 1, f"from {value:,.6g} to 0", "") for value in (1, 2.5, 1000, 123456, 1e-12, 1e100)]
+    assert [finding.count for finding in folded(numbers)] == [6]
+
+
+def test_one_stands_where_the_first_stood_and_others_keep_their_order():
+    many, few = alike(range(7), "part {} is late"), alike(range(2))
+    mixed = [few[0], many[0], few[1], *many[1:]]
+    assert [(finding.step, finding.count) for finding in folded(mixed)] == [(0, 1), (0, 7), (1, 1)]
+
+
+def test_parts_without_steps_are_one_finding():
+    parts = [(0.1, 5), *[(0.2, 0)] * 20, (0.1, 5), *[(0.2, 0)] * 30, lr.Linear(0.1, 0.01, 50)]
+    found = lint(lr.Sequence(parts))
+    assert [(finding.name, finding.step, finding.count) for finding in found] == [("unreachable-phase", 5, 50)]
+    assert found[0].reason == "part 1 of the sequence has 0 steps; and 49 more like it, at step 10"
+
+
+def test_cycles_that_are_listed_one_by_one_are_told_once():
+    """Ignite's of a cycle_mult that is not whole: each is a sequence, and the run has ten of them."""
+    found = lint(ignite.LinearCyclicalScheduler(1.0, 0.0, 10, cycle_mult=1.5), 1000)
+    assert names(found) == ["unreachable-phase"]
+
+
 # ---- How findings are shown ----
 
 
@@ -271,6 +328,7 @@ def test_findings_are_shown():
         "step": 500,
         "reason": "the learning rate goes from 0.1 to 0.0001 in one update, a factor of 1e+03",
         "cure": "let the phases meet at one value, or put a Linear between them",
+        "count": 1,
     }
 
 
