@@ -1,7 +1,10 @@
-"""ignite.handlers, by its own names. `optimizer`, `param_name`, `param_group_index` and `save_history` are left out.
+"""ignite.handlers, by its own names. What says where a value goes and not what it is (`optimizer`, `param_name`,
+`param_group_index`, `save_history`, `create_new`) is left out.
 
 t counts the events that a scheduler is attached to. With the default, ITERATION_STARTED, the value is set before the
-update, so update number 0 has f(0). `LRScheduler` of a torch scheduler is that scheduler itself; what hangs on a metric
+update, so update number 0 has f(0). `*StateScheduler` sets an attribute of the engine's state once t events are
+completed: update number 0 has what stood there before, and update t > 0 has f(t). `LRScheduler` of a torch scheduler is
+that scheduler itself, and `BatchSizeScheduler` is `LambdaStateScheduler` of whole numbers; what hangs on a metric
 (`ReduceLROnPlateauScheduler`) is not here.
 """
 
@@ -14,16 +17,23 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, SMALLEST, flag, positive, value, whole
 from lrcore.compose import MAX_CYCLES, Cycle, Sequence, check_period_mult
-from lrcore.curves import Cosine, Interpolate, Linear
+from lrcore.curves import Cosine, ExponentialDecay, Interpolate, Linear
 from lrcore.dialects._dialect import many, optional, peer
+from lrcore.dialects._torchlike import Factors, drops_at, factors, factors_over
 from lrcore.functions import Line
 from lrcore.schedule import Schedule, is_schedule
 
 __all__ = [
     "ConcatScheduler",
     "CosineAnnealingScheduler",
+    "ExpStateScheduler",
+    "LambdaStateScheduler",
     "LinearCyclicalScheduler",
+    "MultiStepStateScheduler",
+    "ParamGroupScheduler",
     "PiecewiseLinear",
+    "PiecewiseLinearStateScheduler",
+    "StepStateScheduler",
     "create_lr_scheduler_with_warmup",
 ]
 
@@ -150,7 +160,7 @@ def _there_and_back(start: float, end: float, size: int) -> Schedule:
     if size % 2 == 0:
         return Linear(start, end, size // 2) >> Linear(end, start, size // 2)
     far = Line(1.0, -1.0, size).clip(min=0.0) + Line(-1.0, 1.0, size).clip(min=0.0)
-    return (start - end) * far + end
+    return _not_tiny(start - end) * far + end
 
 
 @peer(
@@ -209,7 +219,10 @@ def PiecewiseLinear(milestones_values: Listed[tuple[int, float]]) -> Schedule:
         >>> PiecewiseLinear([(1, 1.0), (3, 0.5), (3, 0.25), (5, 0.0)]).table(7).tolist()
         [1.0, 1.0, 0.75, 0.25, 0.125, 0.0, 0.0]
     """
-    points = milestones_values
+    return _through(milestones_values)
+
+
+def _through(points: Listed[tuple[int, float]]) -> Schedule:
     if all(one[0] < other[0] for one, other in pairwise(points)):
         return Interpolate(points)
     parts: list[Any] = [(points[0][1], points[0][0])]
@@ -267,3 +280,110 @@ def create_lr_scheduler_with_warmup(
     last = first if warmup_end_value is None else warmup_end_value
     rise = Linear(warmup_start_value, last, warmup_duration - 1)
     return Sequence([(rise, warmup_duration - (last == first)), lr_scheduler])
+
+
+def ParamGroupScheduler(schedulers: Listed[Schedule], names: Listed[str] | None = None) -> dict[str, Schedule]:
+    """A schedule for each parameter group, by its name: what `lrcore.plot` takes, and no schedule itself.
+
+    Ignite's names are those of the parameters by default, which need not differ; here they are "group 0", "group 1" ...
+
+    Raises:
+        TypeError, ValueError: what is no schedule; another number of names, or a name that comes twice.
+
+    Example:
+        >>> up, down = LinearCyclicalScheduler(0.0, 1.0, 4), PiecewiseLinear([(0, 1.0), (2, 0.0)])
+        >>> {name: schedule(1) for name, schedule in ParamGroupScheduler([up, down], ["base", "fc"]).items()}
+        {'base': 0.5, 'fc': 0.5}
+    """
+    groups = many(is_schedule, "schedules")("ParamGroupScheduler.schedulers", schedulers)
+    where = "ParamGroupScheduler.names"
+    named = [f"group {at}" for at in range(len(groups))] if names is None else _check.items(where, names, "names")
+    if len(named) != len(groups) or len(set(named)) < len(named) or not all(isinstance(name, str) for name in named):
+        _check.refuse(where, f"{len(groups)} names, all different", names)
+    return dict(zip(named, groups, strict=True))
+
+
+# ---- Attributes of the engine's state ----
+
+_AFTER_EVENTS = "t events are completed; before the first one the attribute has the user's own value; "
+
+
+@peer(
+    "lambda_obj(t)",
+    _AFTER_EVENTS + "a function is tabulated over `steps` events, and its last value holds",
+    lambda_obj=factors,
+    steps=optional(whole(1)),
+)
+def LambdaStateScheduler(lambda_obj: Factors, steps: int | None = None) -> Schedule:
+    """Values of the user's own: a schedule, a list of them, or a function with the number of events it is for.
+
+    Example:
+        >>> LambdaStateScheduler(lambda event: 0.5 ** (event % 3), steps=5).table(6).tolist()
+        [1.0, 0.5, 0.25, 1.0, 0.5, 0.5]
+    """
+    return factors_over("LambdaStateScheduler.steps", lambda_obj, steps)
+
+
+@peer(
+    "through the points (milestone, value) by straight lines",
+    _AFTER_EVENTS + "as PiecewiseLinear",
+    milestones_values=_milestones,
+)
+def PiecewiseLinearStateScheduler(milestones_values: Listed[tuple[int, float]]) -> Schedule:
+    """Straight lines through points: lrcore's `Interpolate`, which has no jumps.
+
+    Example:
+        >>> PiecewiseLinearStateScheduler([(1, 1.0), (3, 0.5)]).table(5).tolist()
+        [1.0, 1.0, 0.75, 0.5, 0.5]
+    """
+    return _through(milestones_values)
+
+
+@peer("initial_value * gamma**t", _AFTER_EVENTS + "never ends", initial_value=value, gamma=positive)
+def ExpStateScheduler(initial_value: float, gamma: float) -> Schedule:
+    """A factor at each event: lrcore's `ExponentialDecay`.
+
+    Example:
+        >>> ExpStateScheduler(1.0, 0.5).table(4).tolist()
+        [1.0, 0.5, 0.25, 0.125]
+    """
+    return ExponentialDecay(initial_value, gamma)
+
+
+@peer(
+    "initial_value * gamma**floor(t / step_size)",
+    _AFTER_EVENTS + "drops at t = step_size; never ends",
+    initial_value=value,
+    gamma=positive,
+    step_size=whole(1),
+)
+def StepStateScheduler(initial_value: float, gamma: float, step_size: int) -> Schedule:
+    """A factor every `step_size` events: lrcore's `step_decay`.
+
+    Example:
+        >>> StepStateScheduler(1.0, 0.5, 2).table(5).tolist()
+        [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    return ExponentialDecay(initial_value, gamma, step_size).staircase(step_size)
+
+
+@peer(
+    "initial_value * gamma**(number of milestones <= t)",
+    _AFTER_EVENTS + "drops at t = milestone, as often as the milestone is listed",
+    initial_value=value,
+    gamma=positive,
+    milestones=many(whole(0), "events"),
+)
+def MultiStepStateScheduler(initial_value: float, gamma: float, milestones: Listed[int]) -> Schedule:
+    """A factor at each milestone: lrcore's `Piecewise`.
+
+    Raises:
+        ValueError: milestones that decrease, of which Ignite's bisection misses some.
+
+    Example:
+        >>> MultiStepStateScheduler(1.0, 0.5, [2, 3, 3]).table(5).tolist()
+        [1.0, 1.0, 0.5, 0.125, 0.125]
+    """
+    if list(milestones) != sorted(milestones):
+        _check.refuse("MultiStepStateScheduler.milestones", "events in order", list(milestones))
+    return drops_at(initial_value, milestones, gamma)

@@ -29,6 +29,19 @@ def simulated(name):
     return run
 
 
+def after_events(name):
+    """Ignite says what stands after 1, 2, ... events; what stood before the first is the user's."""
+
+    def run(arguments, n):
+        kind = getattr(peers, name)
+        values = [
+            value for _, value in kind.simulate_values(num_events=n - 1, param_name="x", create_new=True, **arguments)
+        ]
+        return np.array([np.nan, *values])
+
+    return run
+
+
 def made(kind, arguments, optimizer):
     return getattr(peers, kind)(optimizer, "lr", **arguments)
 
@@ -38,6 +51,10 @@ def concatenated(arguments, n):
     schedulers = [made(kind, given, optimizer) for kind, given in arguments["schedulers"]]
     values = peers.ConcatScheduler.simulate_values(n, schedulers, arguments["durations"])
     return np.array([value for _, value in values])
+
+
+def before_the_first(_arguments, _n):
+    return [0]
 
 
 FAR = 200
@@ -65,6 +82,9 @@ CORNERS = (
     {**UP, "cycle_size": 2, "cycle_mult": 1.4},  # never grows
     {**UP, "cycle_size": 5, "cycle_mult": 1.5, "start_value_mult": 0.5, "end_value_mult": 0.9},
     {"start_value": 0.5, "end_value": 0.5, "cycle_size": 4, "end_value_mult": 0.5},
+    # what is between its values comes to nothing before they do
+    {"start_value": 1.0, "end_value": 0.875, "cycle_size": 10, "cycle_mult": 1.1}
+    | {"start_value_mult": 0.5, "end_value_mult": 0.5},
 )
 
 KINDS = st.one_of(
@@ -104,6 +124,50 @@ ROWS = [
                 [(1, 0.1), (3, 0.5), (3, 0.3), (3, 0.2), (5, 0.1)],
             )
         ),
+    ),
+    Row(
+        "ignite.PiecewiseLinearStateScheduler",
+        after_events("PiecewiseLinearStateScheduler"),
+        points.map(lambda drawn: {"milestones_values": drawn}),
+        lambda _: 50,
+        corners=({"milestones_values": [(1, 0.1), (3, 0.5), (3, 0.2), (5, 0.1)]},),
+        skip=before_the_first,
+    ),
+    Row(
+        "ignite.ExpStateScheduler",
+        after_events("ExpStateScheduler"),
+        st.fixed_dictionaries({"initial_value": rates, "gamma": st.floats(0.3, 1.1)}),
+        lambda _: FAR,
+        endless=always,
+        skip=before_the_first,
+        floor=0,
+    ),
+    Row(
+        "ignite.StepStateScheduler",
+        after_events("StepStateScheduler"),
+        st.fixed_dictionaries({"initial_value": rates, "gamma": st.floats(0.3, 1.1), "step_size": st.integers(1, 30)}),
+        lambda _: FAR,
+        endless=always,
+        skip=before_the_first,
+        floor=0,
+    ),
+    Row(
+        "ignite.MultiStepStateScheduler",
+        after_events("MultiStepStateScheduler"),
+        st.fixed_dictionaries(
+            {
+                "initial_value": rates,
+                "gamma": st.floats(0.3, 1.1),
+                "milestones": st.lists(st.integers(0, 40), max_size=5).map(sorted),
+            }
+        ),
+        lambda _: FAR,
+        corners=(
+            {"initial_value": 1.0, "gamma": 0.5, "milestones": []},
+            {"initial_value": 1.0, "gamma": 0.5, "milestones": [0, 0, 3, 3]},
+        ),
+        skip=before_the_first,
+        floor=0,
     ),
 ]
 
@@ -161,7 +225,40 @@ def test_warmups_of_torchs(duration, end):
 
 def test_every_schedule_has_a_row():
     others = {"ignite.ConcatScheduler", "ignite.create_lr_scheduler_with_warmup"}  # above
+    others |= {"ignite.LambdaStateScheduler"}  # below
     assert {key for key in PEERS if key.startswith("ignite.")} == {row.key for row in ROWS} | others
+
+
+@pytest.mark.parametrize("given", [lambda event: 0.9 ** (event % 9), [1.0, 0.5, 0.25], Linear(1.0, 0.0, 7)])
+def test_values_of_the_users_own(given):
+    function = given if callable(given) else lambda event: given[min(event, 2)]
+    theirs = after_events("LambdaStateScheduler")({"lambda_obj": function}, 20)
+    steps = 20 if callable(given) and not isinstance(given, Linear) else None
+    ours = dialect.LambdaStateScheduler(given, steps).table(20)
+    assert ours[1:].tolist() == theirs[1:].tolist()
+
+
+def test_groups_of_parameters():
+    """What the optimizer has in its two groups, event by event: Ignite's simulation is an event late at restarts."""
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [parameter]} for parameter in parameters], lr=0.1)
+    shapes = [(0.0, 1.0, 4), (0.0, 0.1, 5)]
+    both = peers.ParamGroupScheduler(
+        [
+            peers.CosineAnnealingScheduler(optimizer, "lr", *shape, param_group_index=at)
+            for at, shape in enumerate(shapes)
+        ],
+    )
+    theirs = []
+    for _ in range(20):
+        both(None)
+        theirs.append([float(group["lr"]) for group in optimizer.param_groups])
+    ours = dialect.ParamGroupScheduler([dialect.CosineAnnealingScheduler(*shape) for shape in shapes])
+    assert list(ours) == ["group 0", "group 1"]
+    for at, schedule in enumerate(ours.values()):
+        np.testing.assert_allclose(schedule.table(20), [row[at] for row in theirs], rtol=1e-12, atol=1e-15)
+    with pytest.raises(ValueError, match=r"ParamGroupScheduler.names: expected 2 names, all different"):
+        dialect.ParamGroupScheduler([0.1, 0.2], ["lr", "lr"])
 
 
 def test_they_are_the_plain_schedules_where_they_can_be():
@@ -183,5 +280,7 @@ def test_what_is_refused():
         dialect.PiecewiseLinear([(3, 0.1), (2, 0.1)])
     with pytest.raises(ValueError, match=r"milestones_values: expected at least one \(event, value\) pair"):
         dialect.PiecewiseLinear([])
+    with pytest.raises(ValueError, match=r"MultiStepStateScheduler.milestones: expected events in order, got \[3, 2\]"):
+        dialect.MultiStepStateScheduler(1.0, 0.5, [3, 2])
     with pytest.raises(ValueError, match="two schedulers or more, and one duration less"):
         dialect.ConcatScheduler([Linear(0.0, 1.0, 4)], [])
