@@ -233,12 +233,19 @@ class NoDecay(Rule):
         """`Rule.effects`."""
         found = [name for name, ndim in parameters.items() if self._touches(name, ndim)]
         if not found:
-            own = self.pattern if self.pattern not in (None, BIASES_AND_NORMS) else ""
-            sought = [f"the pattern {own!r}"] if own else ["the name of a bias or a norm"] if self.pattern else []
-            if self.max_ndim is not None:
-                sought.append(f"at most {self.max_ndim} known dimensions")
-            _refuse_unmatched("NoDecay", " or ".join(sought), own or "", parameters)
+            self._refuse(parameters)
         return {name: Effect(1.0, 0.0, "NoDecay") for name in found}
+
+    def _refuse(self, names: Iterable[str]) -> NoReturn:
+        own, sought = "", []
+        if self.pattern == BIASES_AND_NORMS:
+            sought.append("the name of a bias or a norm")
+        elif self.pattern is not None:
+            own = self.pattern
+            sought.append(f"the pattern {own!r}")
+        if self.max_ndim is not None:
+            sought.append(f"at most {self.max_ndim} known dimensions")
+        _refuse_unmatched("NoDecay", " or ".join(sought), own, names)
 
     def _touches(self, name: str, ndim: int | None) -> bool:
         if self.max_ndim is not None and ndim is not None and ndim <= self.max_ndim:
@@ -316,8 +323,9 @@ class LayerDecay(_ByDepth):
     Reference: ELECTRA, https://arxiv.org/abs/2003.10555; BEiT, https://arxiv.org/abs/2106.08254. ULMFiT's
     discriminative fine-tuning, https://arxiv.org/abs/1801.06146, is `LayerDecay(1 / 2.6, ...)`.
 
-    Also known as: timm `param_groups_layer_decay`, BEiT `LayerDecayValueAssigner`. ELECTRA's own code leaves one depth
-    empty below the head: add `ByName("embeddings|encoder", decay)`.
+    Also known as: timm `param_groups_layer_decay`, BEiT `LayerDecayValueAssigner`. timm counts a vision transformer's
+    last norm to its last block: add `ByName(r"^norm\.", decay)`. ELECTRA's own code leaves one depth empty below the
+    head: add `ByName("embeddings|encoder", decay)`.
 
     Example:
         >>> names = ["cls_token", "patch_embed.proj", "blocks.0.mlp", "blocks.1.mlp", "norm", "head"]

@@ -37,6 +37,17 @@ class Transformer(nn.Module):
         return {"stem": STEM, "blocks": BLOCKS}
 
 
+class WithLastNorm(Transformer):
+    """timm counts the last norm to the last block: 99999 joins what comes before."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4)
+
+    def group_matcher(self, coarse):
+        return super().group_matcher(coarse) | {"blocks": [(BLOCKS, None), ("^norm", (99999,))]}
+
+
 def names_of(model, group):
     names = {parameter: name for name, parameter in model.named_parameters()}
     return [names[parameter] for parameter in group["params"]]
@@ -121,6 +132,13 @@ def test_layer_decay_is_that_of_timm(timm_groups, blocks, decay, least):
     assert settings(model, ours) == settings(model, peer)
     if not least:  # timm keeps layers apart that have one multiplier
         assert [names_of(model, group) for group in ours] == [names_of(model, group) for group in peer]
+
+
+def test_the_last_norm_as_timm_counts_it(timm_groups):
+    model = WithLastNorm()
+    peer = timm_groups.param_groups_layer_decay(model, weight_decay=0.05, layer_decay=0.75)
+    rules = [LayerDecay(0.75, [STEM, BLOCKS]), ByName(r"^norm\.", 0.75), NoDecay(None)]
+    assert settings(model, param_groups(model, rules, weight_decay=0.05)) == settings(model, peer)
 
 
 def test_names_without_weight_decay_are_those_of_timm(timm_groups):
