@@ -1,35 +1,57 @@
 """mmengine.optim.scheduler, by its own names. A first argument `base_lr` stands for the learning rate of the group.
 
 Each scheduler acts at the steps [begin, end): before them the learning rate is `base_lr`, and after them the last one
-stays. t counts from `begin`. `last_step`, `by_epoch` and `verbose` are left out; `*Momentum` and `*ParamScheduler` are
-the same functions of another value, and `ReduceOnPlateauLR` hangs on a metric. Schedulers that act one after another,
-a warm-up in [0, 3) and a cosine in [3, 8), are `Sequence([(LinearLR(0.1, end=3), 3), CosineAnnealingLR(0.1, end=5)])`.
+stays. t counts from `begin`. `last_step`, `by_epoch` and `verbose` are left out, and `ReduceOnPlateau*` hangs on a
+metric. Schedulers that act one after another, a warm-up in [0, 3) and a cosine in [3, 8), are
+`Sequence([(LinearLR(0.1, end=3), 3), CosineAnnealingLR(0.1, end=5)])`.
+
+`*Momentum` (of Adam the first beta) and `*ParamScheduler` (of any value of the group, so `param_name` is left out) are
+the same functions of a `base_momentum` and a `base_value`. One cycle is of the learning rate alone, in MMEngine too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Listed
+import functools
+import inspect
+from collections.abc import Callable, Sequence as Listed
 from typing import Any
 
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Polynomial
-from lrcore.dialects._dialect import Quirk, many, optional, peer
+from lrcore.dialects._dialect import PEERS, Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
 from lrcore.dialects._torchlike import drops_at, held, one_cycle
 from lrcore.schedule import Schedule
 
 __all__ = [
     "ConstantLR",
+    "ConstantMomentum",
+    "ConstantParamScheduler",
     "CosineAnnealingLR",
+    "CosineAnnealingMomentum",
+    "CosineAnnealingParamScheduler",
     "CosineRestartLR",
+    "CosineRestartMomentum",
+    "CosineRestartParamScheduler",
     "ExponentialLR",
+    "ExponentialMomentum",
+    "ExponentialParamScheduler",
     "LinearLR",
+    "LinearMomentum",
+    "LinearParamScheduler",
     "MultiStepLR",
+    "MultiStepMomentum",
+    "MultiStepParamScheduler",
     "OneCycleLR",
+    "OneCycleParamScheduler",
     "PolyLR",
+    "PolyMomentum",
+    "PolyParamScheduler",
     "StepLR",
+    "StepMomentum",
+    "StepParamScheduler",
 ]
 
 RISES_AGAIN = Quirk("rises-again", "with a T_max that ends before `end` the cosine goes up again")
@@ -354,3 +376,55 @@ def OneCycleLR(
     total = steps if total_steps is None else total_steps
     made = one_cycle("OneCycleLR.eta_max", eta_max, total, *shape, strict=strict and total < steps)
     return _from(base_lr or 0.0, begin, _frozen(made, begin, end) if total > steps else made)
+
+
+# ---- The same of another value ----
+
+
+def _of(first: str, name: str, model: Callable[..., Schedule]) -> Callable[..., Schedule]:
+    """A scheduler of the learning rate as one of another value, with its own name and that of its first argument."""
+    plain, declared = inspect.unwrap(model), PEERS[f"mmengine.{model.__name__}"]
+
+    @functools.wraps(plain)
+    def made(*args: Any, **kwargs: Any) -> Schedule:
+        if first in kwargs:
+            kwargs["base_lr"] = kwargs.pop(first)
+        try:
+            schedule: Schedule = plain(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise type(error)(_renamed(str(error), model.__name__, name, first)) from None
+        return schedule
+
+    signature = inspect.signature(plain)
+    parameters = [it.replace(name=first) if it.name == "base_lr" else it for it in signature.parameters.values()]
+    made.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    made.__name__ = made.__qualname__ = name
+    example = inspect.getdoc(model).partition("Example:")[2]  # type: ignore[union-attr]
+    said = f"`{model.__name__}` of a `{first}` instead of the learning rate.\n\nExample:{example}\n"
+    made.__doc__ = _renamed(said, f"{model.__name__}(", f"{name}(", first)
+    checks = {first if key == "base_lr" else key: check for key, check in model.checks.items()}  # type: ignore[attr-defined]
+    formula, convention = (text.replace("base_lr", first) for text in (declared.formula, declared.convention))
+    return peer(formula, convention, *declared.quirks, **checks)(made)
+
+
+def _renamed(text: str, before: str, after: str, first: str) -> str:
+    return text.replace(before, after).replace("base_lr", first)
+
+
+ConstantMomentum = _of("base_momentum", "ConstantMomentum", ConstantLR)
+CosineAnnealingMomentum = _of("base_momentum", "CosineAnnealingMomentum", CosineAnnealingLR)
+CosineRestartMomentum = _of("base_momentum", "CosineRestartMomentum", CosineRestartLR)
+ExponentialMomentum = _of("base_momentum", "ExponentialMomentum", ExponentialLR)
+LinearMomentum = _of("base_momentum", "LinearMomentum", LinearLR)
+MultiStepMomentum = _of("base_momentum", "MultiStepMomentum", MultiStepLR)
+PolyMomentum = _of("base_momentum", "PolyMomentum", PolyLR)
+StepMomentum = _of("base_momentum", "StepMomentum", StepLR)
+ConstantParamScheduler = _of("base_value", "ConstantParamScheduler", ConstantLR)
+CosineAnnealingParamScheduler = _of("base_value", "CosineAnnealingParamScheduler", CosineAnnealingLR)
+CosineRestartParamScheduler = _of("base_value", "CosineRestartParamScheduler", CosineRestartLR)
+ExponentialParamScheduler = _of("base_value", "ExponentialParamScheduler", ExponentialLR)
+LinearParamScheduler = _of("base_value", "LinearParamScheduler", LinearLR)
+MultiStepParamScheduler = _of("base_value", "MultiStepParamScheduler", MultiStepLR)
+OneCycleParamScheduler = _of("base_lr", "OneCycleParamScheduler", OneCycleLR)
+PolyParamScheduler = _of("base_value", "PolyParamScheduler", PolyLR)
+StepParamScheduler = _of("base_value", "StepParamScheduler", StepLR)

@@ -1,6 +1,8 @@
 """mmengine.optim.scheduler beside lrcore.dialects.mmengine."""
 
+import inspect
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,9 +19,9 @@ with warnings.catch_warnings():
     from mmengine.optim import scheduler as peers
 
 
-def run(builds, base_lr, n):
-    """The learning rate of each step, as the loop of a Runner would apply it."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base_lr)
+def run(builds, base, n, param="lr"):
+    """The learning rate of each step, as the loop of a Runner would apply it; or another value of the group."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], **{"lr": 0.1, param: base})
     made = [build(optimizer) for build in builds]
     rates = []
     for step in range(n):
@@ -27,7 +29,7 @@ def run(builds, base_lr, n):
             optimizer.step()
             for scheduler in made:
                 scheduler.step()
-        rates.append(float(optimizer.param_groups[0]["lr"]))
+        rates.append(float(optimizer.param_groups[0][param]))
     return np.array(rates)
 
 
@@ -37,6 +39,31 @@ def trace(name):
         return run([lambda optimizer: getattr(peers, name)(optimizer, **rest)], arguments["base_lr"], n)
 
     return traced
+
+
+FIRST = {"Momentum": ("base_momentum", "momentum"), "ParamScheduler": ("base_value", "weight_decay")}
+
+
+def of_another(row, kind):
+    """The row of a learning rate as that of a momentum, or of any value."""
+    name = row.key.removeprefix("mmengine.").removesuffix("LR") + kind
+    first, param = FIRST[kind] if name != "OneCycleParamScheduler" else ("base_lr", "lr")
+    also = (param,) if kind == "ParamScheduler" else ()
+
+    def traced(arguments, n):
+        rest = {key: given for key, given in arguments.items() if key != first}
+        return run([lambda optimizer: getattr(peers, name)(optimizer, *also, **rest)], arguments[first], n, param)
+
+    def renamed(arguments):
+        return {first if key == "base_lr" else key: given for key, given in arguments.items()}
+
+    return replace(
+        row,
+        key=f"mmengine.{name}",
+        peer=traced,
+        arguments=row.arguments.map(renamed),
+        corners=tuple(map(renamed, row.corners)),
+    )
 
 
 FAR = 70
@@ -172,7 +199,10 @@ ROWS = [
         corners=({"base_lr": 0.1, "eta_max": 1.0, "begin": 2, "end": 12, "total_steps": 20},),
     ),
 ]
-BY_NAME = {row.key.removeprefix("mmengine."): row for row in ROWS}
+OTHERS = [
+    of_another(row, kind) for row in ROWS for kind in FIRST if (row.key, kind) != ("mmengine.OneCycleLR", "Momentum")
+]
+BY_NAME = {row.key.removeprefix("mmengine."): row for row in (*ROWS, *OTHERS)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
@@ -182,7 +212,14 @@ def test_conformance(row, data):
     compare(row, data.draw(row.arguments))
 
 
-@pytest.mark.parametrize(("row", "arguments"), [(row, corner) for row in ROWS for corner in row.corners])
+@pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.key)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_conformance_of_other_values(row, data):
+    compare(row, data.draw(row.arguments))
+
+
+@pytest.mark.parametrize(("row", "arguments"), [(row, corner) for row in BY_NAME.values() for corner in row.corners])
 def test_corners(row, arguments):
     compare(row, arguments)
 
@@ -212,8 +249,8 @@ def same_to_the_end(name, arguments):
 def test_every_schedule_has_a_row():
     ours = {key.removeprefix("mmengine.") for key in PEERS if key.startswith("mmengine.")}
     assert ours == set(BY_NAME)
-    offered = {name for name in vars(peers) if name.endswith("LR")}
-    assert offered == ours | {"ReduceOnPlateauLR"}
+    offered = {name for name in vars(peers) if name.endswith(("LR", "Momentum", "ParamScheduler")) and name[0] != "_"}
+    assert offered == ours | {f"ReduceOnPlateau{kind}" for kind in ("LR", *FIRST)}
 
 
 def test_the_frozen_cosine_and_its_cure():
@@ -272,6 +309,38 @@ def test_a_factor_of_0(name, factor, ours):
     assert getattr(dialect, name)(**arguments).table(6)[[0, 1, 4, 5]].tolist() == [0.0, ours, 0.1, 0.1]
     with pytest.raises(ValueError, match=rf"{name}.{factor}: expected a number > 0 with strict"):
         getattr(dialect, name)(**arguments, strict=True)
+
+
+def test_the_beta_of_adam():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], betas=(0.8, 0.99))
+    scheduler = peers.CosineAnnealingMomentum(optimizer, eta_min=0.5, T_max=8)
+    ours = dialect.CosineAnnealingMomentum(0.8, eta_min=0.5, T_max=8)
+    for step in range(1, 9):
+        optimizer.step()
+        scheduler.step()
+        assert optimizer.param_groups[0]["betas"][0] == pytest.approx(ours(step), rel=1e-12)
+
+
+def test_other_values_have_the_arguments_and_the_errors_of_their_own_name():
+    for name in BY_NAME:
+        theirs = [*inspect.signature(getattr(peers, name)).parameters][1:] if name.endswith("LR") else []
+        assert set(theirs) <= {"args", "kwargs"}  # they are mixed in: what is asked is the class below
+        kind = next((kind for kind in FIRST if name.endswith(kind)), "LR")
+        below = getattr(peers, name.removesuffix(kind) + "ParamScheduler")
+        left_out = {"optimizer", "param_name", "last_step", "by_epoch", "verbose"}
+        asked = {it.name: it.default for it in inspect.signature(below).parameters.values() if it.name not in left_out}
+        ours = {it.name: it.default for it in inspect.signature(getattr(dialect, name)).parameters.values()}
+        assert {key: ours[key] for key in asked if key != "restart_weights"} == {
+            key: default for key, default in asked.items() if key != "restart_weights"
+        }
+        first = FIRST[kind][0] if kind in FIRST and name != "OneCycleParamScheduler" else "base_lr"
+        assert set(ours) - set(asked) - {"strict"} == {first}
+    with pytest.raises(ValueError, match=r"^LinearMomentum.end: expected a step after begin = 5, got 5"):
+        dialect.LinearMomentum(0.1, begin=5, end=5)
+    with pytest.raises(ValueError, match=r"^OneCycleParamScheduler.base_lr: expected a learning rate for the steps"):
+        dialect.OneCycleParamScheduler(1.0, begin=3)
+    with pytest.raises(ValueError, match=r"^ConstantMomentum.base_momentum: expected"):
+        dialect.ConstantMomentum(float("nan"))
 
 
 def test_what_is_refused():
