@@ -28,6 +28,7 @@ BFLOAT16_STEP = 2.0**-8  # between neighbours, as a share of the larger one, whe
 EPOCHS = 500  # durations up to it may have been meant in epochs
 FEW = 4  # updates that fall one after the other before a curve counts as a decay
 MOST_TOLD = 5  # of findings of one kind
+MOST_KINDS = 32  # of jumps up where corners are dense
 
 
 # ---- The values themselves ----
@@ -160,17 +161,18 @@ def _jump(facts: Facts) -> Iterator[Finding]:
     kinds: set[tuple[bool, str, str]] = set()
     found: list[Jump] = []
     for jump in facts.survey.jumps:
-        rises, is_corner = jump.at > jump.before, jump.step in labels
-        if (rises and labels.get(jump.step) == "restart") or (jump.step == 1 and jump.before == 0.0):
+        label = labels.get(jump.step)
+        is_dense = label is None and jump.at > jump.before  # where corners are, one restart of a kind is looked at
+        if (is_dense and len(kinds) >= MOST_KINDS) or (label == "restart" and jump.at > jump.before):
+            continue
+        if jump.step == 1 and jump.before == 0.0:
             continue
         if len(found) >= MOST_TOLD:
             break
-        if len(kinds) >= 64 and rises and not is_corner:
-            continue
-        kind = (is_corner, f"{jump.before:.9g}", f"{jump.at:.9g}")
-        if kind not in kinds:  # where corners are dense, one restart of a kind is looked at
+        kind = (label is None, f"{jump.before:.9g}", f"{jump.at:.9g}")
+        if kind not in kinds:
             kinds.add(kind)
-            if not (rises and not is_corner and _anatomy.is_restart(facts.schedule, jump.step)):
+            if not (is_dense and _anatomy.is_restart(facts.schedule, jump.step)):
                 found.append(jump)
     for jump in found:
         yield Finding("jump", jump.step, _apart(jump), "let the phases meet at one value, or put a Linear between them")

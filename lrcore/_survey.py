@@ -69,6 +69,8 @@ class Survey:
         self._steep: set[int] = set()
         self._buffer = np.empty(CHUNK + 1)
         self._changes = np.empty(CHUNK)
+        self._sizes = np.empty(CHUNK + 1)
+        self._needed = np.empty(CHUNK)
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -111,17 +113,19 @@ class Survey:
         sums: list[float] = []
         highs: list[Extreme] = []
         lows: list[Extreme] = []
-        for begin, count, weight in self._chunks():
-            first = max(begin - 1, 0)
-            values = self.schedule.table(count + begin - first, first, out=self._buffer[: count + begin - first])
-            inside = values[begin - first :]
-            if weight:
-                with np.errstate(over="ignore"):
+        program = self.schedule._compiled()
+        with np.errstate(over="ignore"):
+            for begin, count, weight in self._chunks():
+                first = max(begin - 1, 0)
+                values = self._buffer[: count + begin - first]
+                program.fill(first, values)
+                inside = values[begin - first :]
+                if weight:
                     sums.append(float(inside.sum()) * weight)
-            high, low = int(inside.argmax()), int(inside.argmin())
-            highs.append(Extreme(float(inside[high]), begin + high))
-            lows.append(Extreme(float(inside[low]), begin + low))
-            self._look_for_jumps(first, values, highs[-1].value, lows[-1].value)
+                high, low = int(inside.argmax()), int(inside.argmin())
+                highs.append(Extreme(float(inside[high]), begin + high))
+                lows.append(Extreme(float(inside[low]), begin + low))
+                self._look_for_jumps(first, values, highs[-1].value, lows[-1].value)
         return sums, highs, lows
 
     def _look_for_jumps(self, first: int, values: F, high: float, low: float) -> None:
@@ -133,7 +137,10 @@ class Survey:
         changes = np.subtract(values[1:], values[:-1], out=self._changes[: values.size - 1])
         if max(changes[changes.argmax()], -changes[changes.argmin()]) < least:
             return
-        at = np.flatnonzero(np.abs(changes, out=changes) >= least)
+        sizes = np.abs(values, out=self._sizes[: values.size])
+        needed = np.maximum(sizes[1:], sizes[:-1], out=self._needed[: values.size - 1])
+        needed *= 1.0 - 1.0 / self.jump - 1e-9  # less than values that are apart differ by, for a quick look
+        at = np.flatnonzero(np.abs(changes, out=changes) >= np.maximum(needed, least, out=needed))
         self._steep.update((first + 1 + at[_are_apart(values[at], values[at + 1], self.jump)]).tolist())
 
     def _chunks(self) -> Iterator[tuple[int, int, float]]:
@@ -300,7 +307,7 @@ class Survey:
         keep = (np.abs(at - before) >= least) & _are_apart(before, at, self.jump)
         steps, before, at = steps[keep], before[keep], at[keep]
         sudden = ~self._is_on_the_way(steps, at - before)
-        return [Jump(*row) for row in zip(*(part[sudden].tolist() for part in (steps, before, at)), strict=True)]
+        return list(map(Jump._make, zip(*(part[sudden].tolist() for part in (steps, before, at)), strict=True)))
 
     def _is_on_the_way(self, steps: I, changes: F) -> NDArray[np.bool_]:
         """A curve that is as steep the update before or after: it comes from 0, say, or goes there."""

@@ -294,3 +294,24 @@ def test_jumps_are_found_in_rough_ranges():
     table[70_000] = 0.01
     assert Survey(lr.Table(table), 10**6).jumps == [(70_000, table[69_999], 0.01), (70_001, 0.01, table[70_001])]
     assert Survey(lr.sgdr(1.0, 0.01, 100), 10**6).jumps[0].step == 100
+
+
+@pytest.mark.parametrize("factor", [1.5, 10.0, 1e6])
+@pytest.mark.parametrize("signs", [[1.0], [1.0, -1.0]])
+def test_jumps_of_a_rough_range_are_those_of_a_loop(signs, factor):
+    """Values of all sizes and signs, factors from next to nothing to far beyond what is asked for."""
+    generator = np.random.default_rng(7)
+    values = 10.0 ** generator.uniform(-4.0, 0.0, 3000) * generator.choice(signs, 3000)
+    values[generator.integers(0, 3000, 300)] = 0.0
+    survey = Survey(lr.Table(values), 3000, jump=factor)
+    assert [piece.form for piece in survey.pieces][:1] == [ROUGH]
+    found, least = [], 0.01 * max(map(abs, values))
+    for step in range(1, 3000):
+        before, at = values[step - 1], values[step]
+        apart = min(abs(before), abs(at)) * factor <= max(abs(before), abs(at)) or before * at < 0.0
+        nearby = (before - values[max(step - 2, 0)], values[min(step + 1, 2999)] - at)
+        on_the_way = any(math.copysign(1.0, at - before) * change >= 0.25 * abs(at - before) for change in nearby)
+        if apart and abs(at - before) >= least and not on_the_way:
+            found.append((step, before, at))
+    assert survey.jumps == found
+    assert len(found) > 100
