@@ -292,22 +292,4 @@ LR_INLINE double lr_power_of(double v, double power)
     return v > 0.0 ? found : (power > 0.0 ? 0.0 : LR_LARGEST);
 }
 
-/* A standard normal number for each counter: Box and Muller's of two uniform ones, which SplitMix64 (Steele, Lea and Flood,
- * 2014) gives of seed and counter. */
-LR_INLINE uint64_t lr_mixed(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-LR_INLINE double lr_normal(uint64_t seed, uint64_t counter)
-{
-    const uint64_t golden = 0x9e3779b97f4a7c15u;
-    uint64_t state = lr_mixed(seed + golden) + 2u * counter * golden;
-    double radius = (double)((lr_mixed(state + golden) >> 11) + 1u) * 0x1p-53;
-    double turn = (double)(lr_mixed(state + 2u * golden) >> 11) * 0x1p-52;
-    return sqrt(-2.0 * lr_log(radius)) * (2.0 * lr_half_cosine(turn) - 1.0);
-}
-
 #endif

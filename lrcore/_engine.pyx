@@ -31,7 +31,7 @@ cdef extern from "_program.h" nogil:
         int32_t is_float, is_mirror
         int64_t count
         lr_curve curve
-    int LR_LAST_CURVE, LR_MAX_DEPTH, LR_HAS_CLONES, LR_KIND_COUNT
+    int LR_NOISE, LR_TWISTER_UNIFORM, LR_LAST_CURVE, LR_MAX_DEPTH, LR_HAS_CLONES, LR_KIND_COUNT
     int64_t LR_LAST_STEP
     const char *lr_kind_names[]
     void lr_prepare(lr_curve *curve, int32_t kind, double init, double end, double span, double shape)
@@ -109,6 +109,8 @@ cdef class Program:
         for i in range(len(rows)):
             depths.append(self._add(&self.nodes[i], rows[i], depths))
         self.depth = depths[self.root]
+        if any(LR_NOISE <= row[0] <= LR_TWISTER_UNIFORM for row in rows):
+            self.chunk = LEAST_CHUNK  # numbers within a narrow bound are drawn again a thousand times
 
     def __dealloc__(self):
         free(self.nodes)

@@ -11,16 +11,17 @@
 #ifndef LRCORE_KERNELS_H
 #define LRCORE_KERNELS_H
 
-#include "_arithmetic.h"
+#include "_random.h"
 
 /* ---- A curve, prepared: what its loop needs and does not depend on the index ---- */
 
 /* What a node can be; the curves come first, and of these first the ones that end. */
 #define LR_KINDS(KIND) \
     KIND(CONSTANT) KIND(LINEAR) KIND(COSINE) KIND(ROOT) KIND(POWER) KIND(EXPONENTIAL) KIND(EXPONENTIAL_DECAY) \
-    KIND(NATURAL_EXP_DECAY) KIND(INVERSE_TIME_DECAY) KIND(LINE) KIND(NOISE) KIND(INVERSE_SQRT) KIND(TABLE) \
-    KIND(PIECEWISE) KIND(SEQUENCE) KIND(CYCLE) KIND(PRODUCT) KIND(SUM) KIND(SCALE) KIND(CLIP) KIND(STAIRCASE) KIND(SHIFT) \
-    KIND(STRETCH) KIND(MAP_COSINE) KIND(MAP_TANH) KIND(MAP_EXP) KIND(MAP_LOG) KIND(MAP_SQRT) KIND(MAP_POWER)
+    KIND(NATURAL_EXP_DECAY) KIND(INVERSE_TIME_DECAY) KIND(LINE) KIND(NOISE) KIND(NOISE_UNIFORM) KIND(TWISTER) \
+    KIND(TWISTER_UNIFORM) KIND(INVERSE_SQRT) KIND(TABLE) KIND(PIECEWISE) KIND(SEQUENCE) KIND(CYCLE) KIND(PRODUCT) KIND(SUM) \
+    KIND(SCALE) KIND(CLIP) KIND(STAIRCASE) KIND(SHIFT) KIND(STRETCH) KIND(MAP_COSINE) KIND(MAP_TANH) KIND(MAP_EXP) \
+    KIND(MAP_LOG) KIND(MAP_SQRT) KIND(MAP_POWER)
 
 #define LR_ENUMERATOR(NAME) LR_##NAME,
 typedef enum { LR_KINDS(LR_ENUMERATOR) LR_KIND_COUNT } lr_kind;
@@ -141,9 +142,6 @@ LR_INLINE double lr_line_through(const lr_curve *c, double x)
     return lr_bounded(lr_plus_pair(c->init, way.hi, way.lo));
 }
 
-/* A normal number, a the seed. */
-LR_INLINE double lr_noise_at(const lr_curve *c, double x) { return lr_normal((uint64_t)c->a, (uint64_t)x); }
-
 /* ---- Loops: `run` over the indices base, base + 1, ..., `each` over scattered ones ---- */
 
 #define LR_RUN(NAME, VALUE)                                                                        \
@@ -170,7 +168,6 @@ LR_RUN(lr_any_exponential_run, lr_any_exponential_at(&c, x))
 LR_RUN(lr_slow_exponential_run, lr_slow_exponential_at(&c, x))
 LR_RUN(lr_inverse_time_run, lr_inverse_time_at(&c, x))
 LR_RUN(lr_line_through_run, lr_line_through(&c, x))
-LR_RUN(lr_noise_run, lr_noise_at(&c, x))
 LR_RUN(lr_inverse_sqrt_run, lr_inverse_sqrt_at(&c, x))
 
 #define LR_EACH(NAME, VALUE)                                                                       \
@@ -225,7 +222,6 @@ LR_EACH(lr_any_exponential_each, lr_with_ends(&c, x, lr_any_exponential_at(&c, l
 LR_EACH(lr_slow_exponential_each, lr_with_ends(&c, x, lr_slow_exponential_at(&c, lr_inside(&c, x))))
 LR_EACH(lr_inverse_time_each, lr_inverse_time_at(&c, x))
 LR_EACH(lr_line_through_each, lr_line_through(&c, x))
-LR_EACH(lr_noise_each, lr_noise_at(&c, x))
 LR_EACH(lr_inverse_sqrt_each, lr_inverse_sqrt_at(&c, x))
 
 /* Loops of the walks in _fill.h and _take.h, cloned like the curves. */
@@ -326,6 +322,14 @@ LR_CLONES static void lr_from_float_all(const float *LR_RESTRICT in, int64_t n, 
         out[i] = (double)in[i];
 }
 
+/* a is the seed, b the bound. */
+static void lr_noise_at(const lr_curve *c, double base, const double *index, int32_t n, double *out)
+{
+    int is_uniform = c->kind == LR_NOISE_UNIFORM || c->kind == LR_TWISTER_UNIFORM;
+    lr_noise noise = {(uint64_t)c->a, c->b, c->kind >= LR_TWISTER, is_uniform};
+    lr_draw(&noise, base, index, n, out);
+}
+
 /* ---- Preparation ---- */
 
 /* (end - init) / span, rounded once. */
@@ -371,7 +375,8 @@ static void lr_prepare_exponential(lr_curve *c, lr_pair log2_step)
 #define LR_TIGHT_STEP 0x1p-40
 #define LR_TIGHT_SPAN 0x1p40
 
-/* `span` is in updates, whole for the curves that end; `shape` is the power, the rate, or nothing. */
+/* `span` is in updates, whole for the curves that end; `shape` is the power, the rate, the seed, or nothing; `end` of noise is
+ * its bound, or 0. */
 static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, double span, double shape)
 {
     c->kind = kind;
@@ -423,8 +428,12 @@ static void lr_prepare(lr_curve *c, int32_t kind, double init, double end, doubl
         break;
     }
     case LR_NOISE:
+    case LR_NOISE_UNIFORM:
+    case LR_TWISTER:
+    case LR_TWISTER_UNIFORM:
         c->a = shape;
-        c->init = lr_normal((uint64_t)shape, 0);
+        c->b = end > 0.0 ? end : HUGE_VAL;
+        lr_noise_at(c, 0.0, NULL, 1, &c->init);
         break;
     case LR_INVERSE_SQRT:
         c->a = span;
@@ -493,7 +502,10 @@ static void lr_inner_range(const lr_curve *c, double base, int32_t n, double *ou
         lr_line_through_run(c, base, n, out);
         break;
     case LR_NOISE:
-        lr_noise_run(c, base, n, out);
+    case LR_NOISE_UNIFORM:
+    case LR_TWISTER:
+    case LR_TWISTER_UNIFORM:
+        lr_noise_at(c, base, NULL, n, out);
         break;
     case LR_INVERSE_SQRT:
         lr_inverse_sqrt_run(c, base, n, out);
@@ -557,7 +569,10 @@ static void lr_curve_each(const lr_curve *c, const double *index, int32_t n, dou
         lr_line_through_each(c, index, n, out);
         break;
     case LR_NOISE:
-        lr_noise_each(c, index, n, out);
+    case LR_NOISE_UNIFORM:
+    case LR_TWISTER:
+    case LR_TWISTER_UNIFORM:
+        lr_noise_at(c, 0.0, index, n, out);
         break;
     case LR_INVERSE_SQRT:
         lr_inverse_sqrt_each(c, index, n, out);

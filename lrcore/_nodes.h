@@ -110,9 +110,9 @@ static int64_t lr_mark_of(const int64_t *marks, int64_t count, double scale, int
 
 static const lr_curve *lr_curve_of(const lr_node *node, double scale, lr_curve *room)
 {
-    if (scale == 1.0)
+    if (scale == 1.0 || (node->kind >= LR_NOISE && node->kind <= LR_TWISTER_UNIFORM)) /* noise has no duration */
         return &node->curve;
-    double span = node->kind == LR_NOISE ? node->span : node->span * scale;
+    double span = node->span * scale;
     int is_whole = node->kind <= LR_LAST_ENDING || node->kind == LR_INVERSE_SQRT;
     if (is_whole && span < LR_NEVER)
         span = (double)lr_at_least_1(lr_rounded(span));

@@ -322,6 +322,18 @@ CURVES = [
     ),
     # sqrt(-2 ln u) cos(2 pi v) of SplitMix64's numbers for seed 7, worked out by hand with Python's integers
     Case("Noise: seed 7", lambda: lr.Noise(7), ()),
+    Case("Noise: uniform", lambda: lr.Noise(7, distribution="uniform"), ()),
+    Case("Noise: within a bound", lambda: lr.Noise(7, bound=0.3), ()),
+    # The first output of MT19937 by init_genrand(0) is 0x8c7f0aac, by init_genrand(1) 0x6ac1f425: 24 bits / 2**23 - 1
+    Case(
+        "Noise: torch, uniform",
+        lambda: lr.Noise(0, "mt19937", "uniform"),
+        ((0, 0x7F0AAC / 2**23 - 1), (1, 0xC1F425 / 2**23 - 1)),
+    ),
+    # torch.manual_seed(0); torch.randn(1) is 1.5409961 in float32
+    Case("Noise: torch", lambda: lr.Noise(0, "mt19937"), ((0, 1.5409960746765137),)),
+    # torch.manual_seed(42); torch.randn(1) is 0.33669037, which is within the bound
+    Case("Noise: torch, within a bound", lambda: lr.Noise(42, "mt19937", bound=0.67), ((0, 0.33669036626815796),)),
 ]
 
 COMBINATORS = [

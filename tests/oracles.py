@@ -7,12 +7,14 @@ for a curve, and for a composite what follows from its parts when each product a
 """
 
 import math
+import random
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import singledispatch
-from itertools import pairwise
+from itertools import count, pairwise
 
 import mpmath
+import numpy as np
 
 import lrcore
 
@@ -399,11 +401,50 @@ def mixed(z):
     return z ^ (z >> 31)
 
 
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def split_state(seed, t):
+    return (mixed((seed + GOLDEN) % 2**64) + 2 * t * GOLDEN) % 2**64
+
+
+def split_normals(seed, t):
+    """The number of a step, and those that stand for it where it is beyond a bound, each as (value, radius)."""
+    for draw in count():
+        state = split_state(seed ^ mixed(draw), t)
+        first, second = (mixed((state + k * GOLDEN) % 2**64) >> 11 for k in (1, 2))
+        radius = EXACT.sqrt(-2 * EXACT.log(mpf(first + 1) / 2**53))
+        yield radius * EXACT.cos(2 * EXACT.pi * mpf(second) / 2**53), radius
+
+
+def twister_outputs(seed):
+    """Python's own MT19937, seeded by the one number of the original (init_genrand), as torch does."""
+    words = [seed % 2**32]
+    for at in range(1, 624):
+        words.append((1812433253 * (words[-1] ^ (words[-1] >> 30)) + at) % 2**32)
+    generator = random.Random()
+    generator.setstate((3, (*words, 624), None))
+    while True:
+        yield generator.getrandbits(32)
+
+
+def twister_normals(seed):
+    """As torch.randn(1) on a CPU, again and again; its angle is a float. float32 is the real number rounded."""
+    outputs = twister_outputs(seed)
+    units = (((high << 32 | low) % 2**53) / 2**53 for high, low in zip(outputs, outputs, strict=True))
+    for first, second in zip(units, units, strict=True):
+        radius, angle = EXACT.sqrt(-2 * EXACT.log(1 - mpf(second))), mpf(math.tau * first)
+        for turned in (EXACT.cos(angle), EXACT.sin(angle)):
+            yield mpf(float(np.float32(float(radius * turned)))), radius
+
+
 @estimate.register
 def _(schedule: lrcore.Noise, t, _scale):
-    golden = 0x9E3779B97F4A7C15
-    state = (mixed((schedule.seed + golden) % 2**64) + 2 * t * golden) % 2**64
-    first, second = (mixed((state + k * golden) % 2**64) >> 11 for k in (1, 2))
-    radius = EXACT.sqrt(-2 * EXACT.log(mpf(first + 1) / 2**53))
-    value = radius * EXACT.cos(2 * EXACT.pi * mpf(second) / 2**53)
-    return Estimate(value, ULPS_OF_FUNCTION * ulp(radius))
+    is_torch = schedule.generator == "mt19937"
+    if schedule.distribution == "uniform":
+        if is_torch:
+            return Estimate(mpf(next(twister_outputs(schedule.seed + t)) % 2**24) / 2**23 - 1, mpf(0))
+        return Estimate(mpf(mixed((split_state(schedule.seed, t) + GOLDEN) % 2**64) >> 11) / 2**52 - 1, mpf(0))
+    drawn = twister_normals(schedule.seed + t) if is_torch else split_normals(schedule.seed, t)
+    value, radius = next(pair for pair in drawn if schedule.bound is None or abs(pair[0]) < schedule.bound)
+    return Estimate(value, mpf(0) if is_torch else ULPS_OF_FUNCTION * ulp(radius))

@@ -66,6 +66,13 @@ finite_curves = st.one_of(
     st.builds(lr.Table, st.lists(rates_or_nothing, min_size=1, max_size=12)),
 )
 
+generators = st.sampled_from(["splitmix64", "mt19937"])
+noises = st.one_of(
+    st.builds(lr.Noise, st.integers(0, 9)),
+    st.builds(lr.Noise, st.integers(0, 9), generators, bound=st.sampled_from([None, 0.1, 2.0])),
+    st.builds(lr.Noise, st.integers(0, 9), generators, st.just("uniform")),
+)
+
 unbounded_curves = st.one_of(
     st.builds(lr.Constant, rates_or_nothing),
     st.builds(lr.ExponentialDecay, rates, st.floats(0.5, 1.0), durations),
@@ -73,7 +80,7 @@ unbounded_curves = st.one_of(
     st.builds(lr.InverseTimeDecay, rates, st.floats(0.01, 2.0), durations),
     st.builds(lr.InverseSqrt, rates, durations),
     st.builds(lr.Line, rates_or_nothing, rates_or_nothing, st.floats(0.5, 40.0)),
-    st.builds(lr.Noise, st.integers(0, 9)),
+    noises,
 )
 
 curves = st.one_of(finite_curves, unbounded_curves)

@@ -251,7 +251,20 @@ FIELDS = [
         {"init_value": 1.0, "end_value": 0.0, "steps": 10},
         {"init_value": NO_VALUE, "end_value": NO_VALUE, "steps": NO_TIME},
     ),
-    (lr.Noise, {"seed": 3}, {"seed": [*NO_INT, *TOO_FAR, (-1, ValueError, ">= 0.*got -1")]}),
+    (
+        lr.Noise,
+        {"seed": 3, "generator": "mt19937", "distribution": "normal", "bound": 0.67},
+        {
+            "seed": [*NO_INT, *TOO_FAR, (-1, ValueError, ">= 0.*got -1")],
+            "generator": [("mt19973", ValueError, "'splitmix64' or 'mt19937'.*did you mean 'mt19937'")],
+            "distribution": [(None, TypeError, "'normal' or 'uniform'.*None")],
+            "bound": [
+                (0.0, ValueError, "> 0.*got 0"),
+                (1e-4, ValueError, ">= 0.001.*0.0001"),
+                ("1", TypeError, "number"),
+            ],
+        },
+    ),
     (
         lr.Map,
         {"schedule": CURVE, "function": "power", "power": 2},
