@@ -1,7 +1,15 @@
-"""PyTorch: a schedule as a learning-rate scheduler of torch."""
+"""PyTorch: a schedule as a learning-rate scheduler of torch.
+
+`Scheduler` drives an optimizer; `DeviceSchedule` does so inside a captured CUDA graph; `Audit` tells whether a loop
+steps it right; `lr_scheduler` has torch's own schedulers under their names; `param_groups` gives layers rates of their
+own.
+"""
 
 from __future__ import annotations
 
+from lrcore.bindings.torch.audit import Audit
+from lrcore.bindings.torch.device import DeviceSchedule
+from lrcore.bindings.torch.groups import param_groups
 from lrcore.bindings.torch.scheduler import Scheduler
 
-__all__ = ["Scheduler"]
+__all__ = ["Audit", "DeviceSchedule", "Scheduler", "param_groups"]

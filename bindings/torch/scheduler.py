@@ -1,51 +1,70 @@
-"""PyTorch: a schedule as a learning-rate scheduler of torch."""
+"""Scheduler: a schedule as a learning-rate scheduler of torch."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore import Schedule, _check
-from lrcore.schedule import LAST_STEP, is_schedule
+from lrcore.bindings.torch import _state
+from lrcore.bindings.torch._board import Board, board_of
+from lrcore.bindings.torch._driven import Driven, Group, Plan, Slot, driven, held, put, scale_of, slot_of
+from lrcore.plateau import Plateau
+from lrcore.schedule import LAST_STEP
 
-LONGEST_SPEC = 4096  # characters of a schedule's repr that a checkpoint carries whole
-STATE = ("last_epoch", "_step_count", "_last_lr", "group_lrs", "schedule")
-_updates_done = _check.whole(-1, LAST_STEP - 1, "the number of updates done, less one")
+if TYPE_CHECKING:
+    from lrcore.bindings.torch.audit import Audit
+
+_steps_done = _check.whole(-1, LAST_STEP - 1, "the number of updates done, less one")
+_step_scale = _check.whole(1, 2**31, "how often step() is called an update")
+_position = _check.whole(0, 2**31, "the place of a group")
+_on_mismatch = _check.choice("raise", "keep_position")
 
 
 class Scheduler(LRScheduler):
-    """Gives an optimizer the learning rates of a schedule.
+    """Gives an optimizer the values of a schedule: the learning rate, and any other hyper-parameter.
 
-    After k calls of `step()` the rate in every parameter group is `schedule(k)`; the first update uses
-    `schedule(0)`.
+    `group["lr"] = schedule(k) * group["lr_scale"]` before the update that follows k updates
 
-    It is a scheduler as torch has them: call `step()` once after each update (not once an epoch), save its
-    `state_dict()` with the optimizer's, put it into `SequentialLR`. The rate is a pure function of
-    `last_epoch`, torch's word for the number of updates done: nothing is read back from the optimizer, so no
-    rounding adds up and a resumed run has the rates of one that never stopped.
+    k is `last_epoch // step_scale`, and `last_epoch`, by torch's odd word, is how often `step()` was called: once after
+    each update, not once an epoch. A group without `lr_scale` has a scale of 1. The value is a pure function of k.
+    Nothing is read back from the optimizer, so no rounding adds up, and a resumed run has the values of one that never
+    stopped, in whichever order optimizer and scheduler are built and loaded; a group that is added later has its values
+    at once.
 
-    Several parameter groups all get the same rate. The values of a schedule are learning rates, not
-    multipliers, so the `lr` that each group was built with is overwritten; parts that need rates of their own
-    need an optimizer and a scheduler each, as in `Scheduler(head_optimizer, 10 * schedule)`. A group added
-    later by `optimizer.add_param_group` keeps its own `lr` until the next `step()`.
+    It is an `LRScheduler` as torch has them: frameworks take it, it goes into torch's `SequentialLR` and
+    `ChainedScheduler`, `state_dict()` is of plain types. Where a hyper-parameter is a tensor, that tensor is filled in
+    place, in its own dtype, without waiting for its device; it stays the same tensor when the optimizer loads a state.
 
-    Rates are Python floats: an optimizer's checkpoint with any other number in it cannot be read by
-    `torch.load(..., weights_only=True)`. Where a group's `lr` is a tensor, that tensor is filled in place, in
-    its own dtype.
+    **Several at once.** A list gives each group its own schedule (a group added later has the last one). A dict drives
+    several hyper-parameters: `{"lr": up_and_down, "momentum": down_and_up}`. "betas" or "beta1" is Adam's first beta,
+    as is "momentum" where a group has none; "beta2" the second. The values of two schedulers which drive the same
+    hyper-parameter of the same group multiply, as those of a ChainedScheduler should, while both are kept.
+
+    **Other hands.** The value overwrites what anything else makes of the group, as torch's own schedulers in a
+    ChainedScheduler, a plateau scheduler of torch, or a line of the user's. That would be lost in silence, so it
+    warns once. Multiply schedules (`a * b`) instead, give `plateau=`, or use `lrcore.bindings.torch.lr_scheduler`.
 
     Args:
-        optimizer: the optimizer whose groups get the rate.
-        schedule: the schedule, or a number for a constant rate.
-        last_epoch: the number of updates done, less one; -1 for a new run. As in torch the constructor takes
-            a step, so that `last_epoch=k - 1` gives `schedule(k)`. Torch's own schedulers refuse that on an
-            optimizer that has never been scheduled, whose first rate they would need; this one does not.
+        optimizer: the optimizer whose groups it drives.
+        schedule: a schedule or a number; a list of them, one a group; or a dict of hyper-parameters with either.
+        last_epoch: the number of updates done, less one; -1 for a new run. As in torch the constructor takes a step, so
+            that `last_epoch=k - 1` gives `schedule(k)`. Torch refuses that on an optimizer that has never been
+            scheduled, whose first rate it would need; this one does not.
+        param: the hyper-parameter that a schedule which is no dict drives: any key of the groups.
+        groups: the places of the groups that it drives; None: all, and those that are added later.
+        step_scale: how often `step()` is called an update: the number of processes under Accelerate, which steps that
+            often.
+        plateau: multiplies the learning rate: see `observe`.
+        on_mismatch: what `load_state_dict` does with the state of another schedule: see there.
 
     Raises:
-        TypeError, ValueError: no torch optimizer; no schedule; a last_epoch that is no int >= -1.
+        TypeError, ValueError: arguments outside of these; a schedule whose durations are not bound to a run.
 
     Also known as: `LambdaLR(optimizer, schedule)` over groups of `lr=1.0`, which does not save its function.
 
@@ -68,18 +87,266 @@ class Scheduler(LRScheduler):
         [0.0]
     """
 
-    def __init__(self, optimizer: Optimizer, schedule: Schedule | float, last_epoch: int = -1) -> None:
+    _plan: Plan | None = None
+    _rests = False  # another part of a SequentialLR is in charge
+    _has_warned = False
+    _known: tuple[Driven, dict[str, Any]] | None = None
+    is_shared = False  # whether another scheduler drives the same
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Schedule | float | Sequence[Any] | dict[str, Any],
+        last_epoch: int = -1,
+        *,
+        param: str = "lr",
+        groups: Sequence[int] | None = None,
+        step_scale: int = 1,
+        plateau: Plateau | None = None,
+        on_mismatch: str = "raise",
+    ) -> None:
         if not isinstance(optimizer, Optimizer):
             _check.refuse("Scheduler.optimizer", "a torch.optim.Optimizer", optimizer, TypeError)
-        self.schedule = is_schedule("Scheduler.schedule", schedule)
-        self._spec: str | None = None  # made once, for all checkpoints
-        last_epoch = _updates_done("Scheduler.last_epoch", last_epoch)
+        if plateau is not None and not isinstance(plateau, Plateau):
+            _check.refuse("Scheduler.plateau", "an lrcore.Plateau or None", plateau, TypeError)
+        self.step_scale = _step_scale("Scheduler.step_scale", step_scale)
+        self.plateau = plateau
+        self.on_mismatch = _on_mismatch("Scheduler.on_mismatch", on_mismatch)
+        self._groups = _positions(groups, len(optimizer.param_groups))
+        self.optimizer = optimizer
+        self._driven = self._checked(driven("Scheduler.schedule", schedule, param))
+        last_epoch = _steps_done("Scheduler.last_epoch", last_epoch)
         for group in optimizer.param_groups:
             group.setdefault("initial_lr", _unaliased(group["lr"]))
+        self._board().join(self)
         super().__init__(optimizer, last_epoch)
 
+    def _checked(self, driven: Driven) -> Driven:
+        """The schedules, if there is one for each group, and each group has what they drive."""
+        mine = list(self._own_groups())
+        for name, schedules in driven.items():
+            if len(schedules) not in (1, len(mine)):
+                what = f"one schedule, or one for each of {len(mine)} groups"
+                _check.refuse(f"Scheduler.schedule ({name})", what, list(schedules))
+            for schedule in schedules:
+                schedule._require_bound()
+            for _, group in mine:
+                slot_of(name, group)
+        return driven
+
+    # ---- What it drives ----
+
+    @property
+    def schedule(self) -> Schedule | Driven:
+        """The schedule; or of each hyper-parameter the schedules, where there are several.
+
+        It can be set, which writes the new values at once: see also `replan`.
+
+        Example:
+            >>> import torch
+            >>> from lrcore import Linear
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> scheduler = Scheduler(optimizer, Linear(0.5, 0.0, 4))
+            >>> scheduler.schedule = 2 * scheduler.schedule
+            >>> scheduler.get_last_lr()
+            [1.0]
+        """
+        schedules = self._driven.get("lr", ())
+        return schedules[0] if len(self._driven) == len(schedules) == 1 else self._driven
+
+    @schedule.setter
+    def schedule(self, given: Any) -> None:
+        self._driven = self._checked(driven("Scheduler.schedule", given, next(iter(self._driven))))
+        self.refresh()
+
+    @property
+    def updates(self) -> int:
+        """How many updates are done.
+
+        Example:
+            >>> import torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> Scheduler(optimizer, 0.1, last_epoch=7, step_scale=4).updates
+            2
+        """
+        return self.last_epoch // self.step_scale
+
+    def _board(self) -> Board:
+        return board_of(self.optimizer)
+
+    def _own_groups(self) -> Iterator[tuple[int, Group]]:
+        listed = self.optimizer.param_groups
+        chosen = range(len(listed)) if self._groups is None else self._groups
+        return ((position, listed[position]) for position in chosen)
+
+    def _own_slots(self) -> Iterator[tuple[str, int, Group, Slot]]:
+        for position, group in self._own_groups():
+            for name in self._driven:
+                yield name, position, group, slot_of(name, group)
+
+    def _schedule_of(self, name: str, position: int) -> Schedule:
+        schedules = self._driven[name]
+        place = position if self._groups is None else self._groups.index(position)
+        return schedules[min(place, len(schedules) - 1)]
+
+    def _factor(self, name: str, position: int, update: int) -> float:
+        """What it says of a hyper-parameter, before the scale of the group."""
+        value = self._schedule_of(name, position)(update)
+        return value if self.plateau is None or name != "lr" else self.plateau.scaled(value)
+
+    # ---- Stepping ----
+
+    def step(self, epoch: int | None = None) -> None:
+        """Writes the values of the next update; to be called once after each update.
+
+        Args:
+            epoch: torch's deprecated way to go to some update.
+        """
+        if self._step_count < 2 or epoch is not None:
+            super().step(epoch)  # which looks at the order of the first steps
+            return
+        self._step_count += 1
+        self.last_epoch = last_epoch = self.last_epoch + 1
+        plan = self._plan
+        listed = self.optimizer.param_groups
+        if plan is None or plan.listed is not listed or plan.count != len(listed) or plan.uniform is None:
+            self._write()
+            return
+        # Most runs: one value for all groups, all of them floats. `_write` would cost half as much again.
+        value_of, key, groups = plan.uniform
+        if groups[0][key] is not plan.written:
+            self._look_at_other_hands(plan)
+        plan.written = value = value_of(last_epoch // self.step_scale)
+        for group in groups:
+            group[key] = value
+
+    def _update_lr(self, epoch: int | None = None) -> None:
+        """Torch's way to step from inside, and of a SequentialLR to put a part in charge."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self._rests = False
+        if epoch is not None:
+            self._board().take_over(self)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Writes the values of now, after `lr_scale` of a group, say, was changed by hand.
+
+        Example:
+            >>> import torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> scheduler = Scheduler(optimizer, 0.5)
+            >>> optimizer.param_groups[0]["lr_scale"] = 0.5
+            >>> scheduler.refresh()
+            >>> optimizer.param_groups[0]["lr"]
+            0.25
+        """
+        self._plan = None
+        if self._is_in_charge():
+            self._write()
+
+    def _is_in_charge(self) -> bool:
+        """Whether its value counts: not below 0, where a SequentialLR puts parts that wait for their turn."""
+        return self.last_epoch >= 0 and not self._rests
+
+    def forget_plan(self) -> None:
+        """Called where what it is to write has changed; it is planned again at the next step."""
+        self._plan = None
+
+    def rest(self) -> None:
+        """Called where another scheduler takes its place, until its next step."""
+        self._rests = True
+        self._plan = None
+
+    def _write(self) -> None:
+        self._rests = False
+        plan, listed = self._plan, self.optimizer.param_groups
+        if plan is None or plan.listed is not listed or plan.count != len(listed):
+            plan = self._plan = self._planned()
+        elif plan.written is not None and plan.first() is not plan.written:
+            self._look_at_other_hands(plan)
+        if self.is_shared:
+            self._write_products()
+        else:
+            plan.write(self.updates)
+
+    def _planned(self) -> Plan:
+        board = self._board()
+        plan = Plan(self.optimizer.param_groups)
+        values: dict[tuple[int, str], Any] = {}  # of each schedule one function, so that its groups make one part
+        self.is_shared = False
+        for name, position, group, slot in self._own_slots():
+            schedule = self._schedule_of(name, position)
+            value = values.setdefault((id(schedule), name), self._value_of(schedule, name))
+            plan.add(value, group, slot, scale_of(group, name))
+            present = held(group, slot)
+            if isinstance(present, torch.Tensor):
+                board.keep(position, slot, present)
+            self.is_shared = self.is_shared or any(self._others(position, slot))
+        plan.settle()
+        if self.is_shared:
+            plan.uniform = None
+        return plan
+
+    def _value_of(self, schedule: Schedule, name: str) -> Any:
+        value = schedule._compiled().value
+        plateau = self.plateau
+        if plateau is None or name != "lr":
+            return value
+        return lambda update: plateau.scaled(value(update))
+
+    def shares_with(self, other: Scheduler) -> bool:
+        """Whether both drive a slot."""
+        own = {(position, slot) for _, position, _, slot in self._own_slots()}
+        return any((position, slot) in own for _, position, _, slot in other._own_slots())
+
+    def _others(self, position: int, slot: Slot) -> Iterator[tuple[Scheduler, str]]:
+        """Who else drives a slot, and by which name."""
+        for member in self._board().members():
+            if member is not self:
+                for name, place, _, own in member._own_slots():
+                    if (place, own) == (position, slot):
+                        yield member, name
+
+    def _write_products(self) -> None:
+        """Writes its slots where others drive some of them as well: the factors, in the order of construction."""
+        for name, position, group, slot in self._own_slots():
+            sharing = dict([(self, name), *self._others(position, slot)])
+            value = scale_of(group, name)
+            for member in self._board().members():
+                if member in sharing and member._is_in_charge():
+                    value *= member._factor(sharing[member], position, member.updates)
+            put(group, slot, value)
+
+    def _look_at_other_hands(self, plan: Plan) -> None:
+        """Something else has written since the last step: it is overwritten, and said so once."""
+        found, written = plan.first(), plan.written
+        if found is None:
+            self._plan = None  # a tensor now
+            self._plan = self._planned()
+        elif found != written and not self._has_warned and not self.is_shared:
+            self._has_warned = True
+            warnings.warn(
+                f"Scheduler: something else has set {plan.parts[0].key} to {found!r}, where it was {written!r}, and is "
+                "overwritten. Another scheduler's factor is lost that way: multiply schedules (a * b), give "
+                "Scheduler(..., plateau=...), or use the schedulers of lrcore.bindings.torch.lr_scheduler",
+                stacklevel=4,
+            )
+
+    def get_last_lr(self) -> list[float | torch.Tensor]:
+        """The learning rate that each group has; of a tensor a copy.
+
+        Example:
+            >>> import torch
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> Scheduler(optimizer, 0.5).get_last_lr()
+            [0.5]
+        """
+        return [_unaliased(group["lr"]) for group in self.optimizer.param_groups]
+
+    _last_lr = property(get_last_lr)  # type: ignore[assignment] # where torch keeps them
+
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The rate of each group: `schedule(last_epoch)`.
+        """The learning rate of each group now: `schedule(updates)` times the group's `lr_scale`.
 
         Example:
             >>> import torch
@@ -88,46 +355,137 @@ class Scheduler(LRScheduler):
             >>> Scheduler(optimizer, Linear(0.5, 0.0, 4), last_epoch=0).get_lr()
             [0.375]
         """
-        return [self.schedule(self.last_epoch)] * len(self.optimizer.param_groups)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        if "lr" in self._driven:
+            for position, group in self._own_groups():
+                rates[position] = self._factor("lr", position, self.updates) * scale_of(group, "lr")
+        return rates
 
     # For those who ask it directly, as torch's own schedulers with a closed form may be asked.
     _get_closed_form_lr = get_lr
 
+    # ---- Changing course ----
+
+    def observe(self, metric: Any) -> bool:
+        """Gives the plateau controller its next metric; a lower rate is written at once.
+
+        Args:
+            metric: a number, or what holds one, such as a tensor of one element.
+
+        Returns:
+            Whether the learning rate was reduced.
+
+        Raises:
+            ValueError: there is no plateau controller.
+
+        Example:
+            >>> import torch
+            >>> from lrcore import Plateau
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> scheduler = Scheduler(optimizer, 0.5, plateau=Plateau(0.1, patience=0))
+            >>> [scheduler.observe(loss) for loss in (1.0, 1.0)], scheduler.get_last_lr()
+            ([False, True], [0.05])
+        """
+        if self.plateau is None:
+            raise ValueError("Scheduler.observe: expected a scheduler that was given plateau=lrcore.Plateau(...)")
+        reduced = self.plateau.observe(metric)
+        if reduced and self._is_in_charge():
+            self.refresh()
+        return reduced
+
+    def replan(self, total_steps: int, keep: str = "value") -> None:
+        """Ends the run after another number of updates, from here on: see `Schedule.replan`.
+
+        Args:
+            total_steps: updates of the whole run, those that are done included.
+            keep: "value", "position" or "shape".
+
+        Raises:
+            TypeError, ValueError: as `Schedule.replan`; nothing has changed then.
+
+        Example:
+            >>> import torch
+            >>> from lrcore import Linear
+            >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
+            >>> scheduler = Scheduler(optimizer, Linear(0.5, 0.0, 4), last_epoch=1)
+            >>> scheduler.replan(6)
+            >>> scheduler.schedule.table(7).tolist()
+            [0.5, 0.375, 0.25, 0.1875, 0.125, 0.0625, 0.0]
+        """
+        self._driven = {
+            name: tuple(schedule.replan(self.updates, total_steps, keep) for schedule in schedules)
+            for name, schedules in self._driven.items()
+        }
+        self.refresh()
+
+    def audit(self) -> Audit:
+        """Begins to compare what the optimizer uses with what the schedule says: see `Audit`."""
+        from lrcore.bindings.torch.audit import Audit
+
+        return Audit(self)
+
+    # ---- State ----
+
     def state_dict(self) -> dict[str, Any]:
         """The state, in plain types that `torch.load(..., weights_only=True)` takes.
 
-        The rate depends on `last_epoch` alone. On load the schedule's repr (of a long one its begin and a
-        fingerprint) is compared, and the groups' rates are put back.
+        `last_epoch` is all that the values depend on; `schedules` and `fingerprint` tell on load whether it is a state
+        of this schedule. Where another scheduler is in charge of the groups, as in another part of a SequentialLR,
+        their rates are kept as well; and the state of the plateau controller.
 
         Example:
             >>> import torch
             >>> from lrcore import Linear
             >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=1.0)
             >>> for name, value in Scheduler(optimizer, Linear(0.5, 0.0, 4)).state_dict().items():
-            ...     print(name, "=", value)
+            ...     print(name, "=", value)  # doctest: +ELLIPSIS
             last_epoch = 0
+            step_scale = 1
             _step_count = 1
-            _last_lr = [0.5]
-            group_lrs = [0.5]
-            schedule = Linear(init_value=0.5, end_value=0.0, steps=4)
+            schedules = {'lr': [{'lrcore': 1, 'type': 'Linear', 'init_value': 0.5, 'end_value': 0.0, 'steps': 4}]}
+            fingerprint = c90f843c...
         """
-        return {
+        state: dict[str, Any] = {
             "last_epoch": self.last_epoch,
+            "step_scale": self.step_scale,
             "_step_count": self._step_count,
-            "_last_lr": [float(rate) for rate in self._last_lr],
-            # Another scheduler may be in charge of them, as in another part of a SequentialLR.
-            "group_lrs": [float(group["lr"]) for group in self.optimizer.param_groups],
-            "schedule": self._own_spec(),
+            **self._identity(),
         }
+        if self.plateau is not None:
+            state["plateau"] = self.plateau.state_dict()
+        if self._rests or not self._wrote_last():
+            state["rests"] = self._rests
+            state["group_lrs"] = [float(group["lr"]) for group in self.optimizer.param_groups]
+        return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes a state of the same schedule, and writes the rates of its time into the optimizer's groups.
+    def _identity(self) -> dict[str, Any]:
+        """Made once for all checkpoints: of a large table it takes a while."""
+        if self._known is None or self._known[0] is not self._driven:
+            self._known = (self._driven, _state.identity(self._driven))
+        return self._known[1]
 
-        Torch's own schedulers leave the groups alone, so that the first update after a load uses a wrong rate
-        unless the optimizer was loaded last. A group added since then gets the schedule's rate.
+    def _wrote_last(self) -> bool:
+        """Whether the groups hold what it says, and not what another scheduler has made of them."""
+        for name, position, group, slot in self._own_slots():
+            present = held(group, slot)
+            value = self._factor(name, position, max(self.updates, 0)) * scale_of(group, name)
+            if isinstance(present, torch.Tensor):
+                present, value = float(present), float(torch.tensor(value, dtype=present.dtype))
+            if present != value:
+                return False
+        return True
+
+    def load_state_dict(self, state_dict: dict[str, Any], on_mismatch: str | None = None) -> None:
+        """Takes a state of the same schedule, and writes the values of its time into the optimizer's groups.
+
+        Torch's own schedulers leave the groups alone, so that the first update after a load uses a wrong rate unless
+        the optimizer was loaded last.
 
         Args:
             state_dict: what `state_dict()` gave.
+            on_mismatch: what to do with the state of another schedule. "raise" refuses it and tells the difference;
+                "keep_position" takes the number of updates and goes on with the schedule of this one, and warns of the
+                difference. None: as the constructor says.
 
         Raises:
             TypeError, ValueError: a state of another schedule, of another kind of scheduler, or with values that no
@@ -142,60 +500,42 @@ class Scheduler(LRScheduler):
             >>> resumed.load_state_dict(state)
             >>> optimizer.param_groups[0]["lr"]
             0.25
-            >>> Scheduler(optimizer, Linear(0.5, 0.0, 8)).load_state_dict(state)
-            Traceback (most recent call last):
-            ...
-            ValueError: Scheduler.load_state_dict: expected a state of Linear(init_value=0.5, end_value=0.0,
-            steps=8), got one of Linear(init_value=0.5, end_value=0.0, steps=4)
         """
-        if not isinstance(state_dict, dict):
-            _check.refuse("Scheduler.load_state_dict", "a dict", state_dict, TypeError)
-        missing = [name for name in STATE if name not in state_dict]
-        if missing:
-            raise ValueError(
-                "Scheduler.load_state_dict: expected a state of lrcore.bindings.torch.Scheduler, "
-                f"got one without {', '.join(missing)}"
-            )
-        ours, given = self._own_spec(), state_dict["schedule"]
-        if given != ours:
-            raise ValueError(f"Scheduler.load_state_dict: expected a state of {ours}, got one of {given}")
-        last_epoch = _updates_done("Scheduler.load_state_dict['last_epoch']", state_dict["last_epoch"])
-        last_lr, group_lrs = _rates(state_dict, "_last_lr"), _rates(state_dict, "group_lrs")
-        self.last_epoch = last_epoch
-        self._step_count = state_dict["_step_count"]
-        self._last_lr = list(last_lr)
-        self._put_back(group_lrs)
+        where = "Scheduler.load_state_dict"
+        mode = self.on_mismatch if on_mismatch is None else _on_mismatch(f"{where}.on_mismatch", on_mismatch)
+        loaded = _state.read(where, state_dict, self._driven, self._identity(), mode)
+        if loaded.plateau is not None and self.plateau is not None:
+            self.plateau.load_state_dict(loaded.plateau, on_mismatch=mode)
+        elif (loaded.plateau is None) != (self.plateau is None) and mode == "raise":
+            has, lacks = ("a", "none") if self.plateau is None else ("none", "one")
+            raise ValueError(f"{where}: expected a state with {lacks} plateau controller, got one with {has}")
+        self.last_epoch = loaded.updates_as(self.step_scale)
+        self._step_count = loaded.step_count
+        self._plan, self._rests = None, loaded.rests
+        if loaded.group_lrs is None:
+            self.refresh()
+            return
+        for group, rate in zip(self.optimizer.param_groups, loaded.group_lrs, strict=False):
+            put(group, Slot("lr"), rate)
 
-    def _own_spec(self) -> str:
-        if self._spec is None:
-            self._spec = _spec(self.schedule)
-        return self._spec
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_plan", "_known")}
 
-    def _put_back(self, rates: list[float]) -> None:
-        groups = self.optimizer.param_groups
-        if self.last_epoch >= 0:  # below 0 it waits for its turn in a SequentialLR
-            rates = rates + [self.schedule(self.last_epoch)] * (len(groups) - len(rates))
-        for group, rate in zip(groups, rates, strict=False):
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._board().join(self)
+
+
+def _positions(groups: Any, count: int) -> tuple[int, ...] | None:
+    """The places of groups, each once."""
+    if groups is None:
+        return None
+    listed = _check.items("Scheduler.groups", groups, "places of groups")
+    chosen = tuple(_position(f"Scheduler.groups[{at}]", place) for at, place in enumerate(listed))
+    if not chosen or max(chosen) >= count or len({*chosen}) < len(chosen):
+        _check.refuse("Scheduler.groups", f"different places of {count} groups", list(listed))
+    return chosen
 
 
 def _unaliased(rate: float | torch.Tensor) -> float | torch.Tensor:
     return rate.clone() if isinstance(rate, torch.Tensor) else rate
-
-
-def _rates(state_dict: dict[str, Any], name: str) -> list[float]:
-    where = f"Scheduler.load_state_dict[{name!r}]"
-    return [
-        _check.number(f"{where}[{at}]", rate) for at, rate in enumerate(_check.items(where, state_dict[name], "rates"))
-    ]
-
-
-def _spec(schedule: Schedule) -> str:
-    """The schedule's repr, of a long one its begin and a fingerprint."""
-    text = repr(schedule)
-    if len(text) <= LONGEST_SPEC:
-        return text
-    return f"{text[:80]}... (sha256 {hashlib.sha256(text.encode()).hexdigest()})"

@@ -140,7 +140,8 @@ def test_a_state_is_of_plain_types_and_small(rate):
     scheduler = Scheduler(optimizer, SCHEDULE)
     run(optimizer, scheduler, 2)
     state = scheduler.state_dict()
-    assert {type(leaf) for leaf in leaves(state)} == {int, float, str}
+    assert {type(leaf) for leaf in leaves(state)} <= {int, float, str, bool}
+    assert set(state) == {"last_epoch", "step_scale", "_step_count", "schedules", "fingerprint"}
     assert saved(state) == state
     assert len(pickle.dumps(state)) < 1000
 
@@ -153,9 +154,9 @@ def test_a_state_of_another_schedule_is_refused():
     before = scheduler.state_dict()
     message = (
         "Scheduler.load_state_dict: expected a state of Linear(init_value=0.5, end_value=0.0, steps=4), "
-        "got one of Linear(init_value=0.5, end_value=0.0, steps=5)"
+        "got one of Linear(init_value=0.5, end_value=0.0, steps=5)\n"
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}(?s:.*)at step 1"):
         scheduler.load_state_dict(state)
     assert scheduler.state_dict() == before
     assert rates_of(optimizer) == [0.25]
@@ -165,9 +166,9 @@ def test_a_state_of_another_scheduler_is_refused():
     optimizer = optimizer_of()
     scheduler = Scheduler(optimizer, SCHEDULE)
     before = scheduler.state_dict()
-    with pytest.raises(ValueError, match=r"expected a state of lrcore\S+Scheduler, got one without .*schedule$"):
+    with pytest.raises(ValueError, match=r"expected a state of lrcore\S+Scheduler, got one without fingerprint$"):
         scheduler.load_state_dict(ExponentialLR(optimizer, 0.9).state_dict())
-    assert scheduler.state_dict()["schedule"] == before["schedule"]
+    assert scheduler.state_dict()["fingerprint"] == before["fingerprint"] == SCHEDULE.fingerprint()
     assert scheduler.last_epoch == 0
 
 
@@ -175,10 +176,10 @@ def test_a_long_table_leaves_a_short_state_that_still_tells_tables_apart():
     values = [0.5 / (1 + step) for step in range(5000)]
     scheduler = Scheduler(optimizer_of(), lr.Table(values))
     state = scheduler.state_dict()
-    assert len(state["schedule"]) < 200
+    assert len(pickle.dumps(state)) < 300
     scheduler.load_state_dict(state)
     other = Scheduler(optimizer_of(), lr.Table([*values[:-1], 0.25]))
-    with pytest.raises(ValueError, match=r"expected a state of Table.* got one of Table"):
+    with pytest.raises(ValueError, match=r"expected a state of Table.* got one of another schedule$"):
         other.load_state_dict(state)
 
 
@@ -214,12 +215,12 @@ def test_every_group_gets_the_rate_whatever_its_own_was():
         scheduler.step()
 
 
-def test_a_group_added_later_gets_the_rate_at_the_next_step():
+def test_a_group_added_later_gets_the_rate_at_once():
     optimizer = optimizer_of()
     scheduler = Scheduler(optimizer, SCHEDULE)
     run(optimizer, scheduler, 3)
     optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))], "lr": 7.0})
-    assert rates_of(optimizer) == [*expected(3, 4), 7.0]
+    assert rates_of(optimizer) == expected(3, 4) * 2
     optimizer.step()
     scheduler.step()
     assert rates_of(optimizer) == expected(4, 5) * 2

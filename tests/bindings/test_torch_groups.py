@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, strategies as st
 from torch import nn
 
-from lrcore.bindings import _torch_groups
-from lrcore.bindings._torch_groups import param_groups
+from lrcore.bindings.torch import groups as torch_groups
+from lrcore.bindings.torch.groups import param_groups
 from lrcore.groups import ByName, Frozen, LayerDecay, NoDecay, Slice, multipliers
 
 STEM, BLOCKS = "cls_token|pos_embed|patch_embed", r"blocks\.(\d+)\."
@@ -64,7 +64,7 @@ def settings(model, groups):
 
 
 def test_the_examples_run():
-    results = doctest.testmod(_torch_groups, optionflags=doctest.NORMALIZE_WHITESPACE)
+    results = doctest.testmod(torch_groups, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert results.attempted > 5
     assert results.failed == 0
 

@@ -31,6 +31,7 @@ RANKS = {
     "plateau": 3,
     "smoothing": 1,
     "curves": 3,
+    "cycles": 3,
     "compose": 4,
     "functions": 3,
     "recipes": 5,
@@ -85,7 +86,7 @@ LATE = {
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
 # The framework of each binding, a module or a folder: all that it may import beside lrcore and numpy.
-BINDINGS = {"__init__": None, "_torch_groups": "torch", "torch": "torch", "keras": "keras"}
+BINDINGS = {"__init__": None, "torch": "torch", "keras": "keras"}
 # Imported where they are used, never with lrcore.
 HEAVY = {
     "IPython",

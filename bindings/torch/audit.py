@@ -1,0 +1,186 @@
+"""Audit: whether an optimizer used the values of its schedule, and if not, who is likely to be at fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, tensor
+
+from lrcore.bindings.torch._driven import held, scale_of
+
+if TYPE_CHECKING:
+    from lrcore.bindings.torch.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """One update of the optimizer: the value of the first driven hyper-parameter of the first group.
+
+    Args:
+        update: how many updates were done before it.
+        value: what the optimizer used.
+        expected: what the schedule says for this update.
+        position: the scheduler's own count of updates then; it should be `update`.
+        stated: what the schedule says for that position.
+        steps: how often the scheduler had been stepped since the audit began.
+    """
+
+    update: int
+    value: float
+    expected: float
+    position: int
+    stated: float
+    steps: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it used what the schedule says."""
+        return self.value == self.expected
+
+
+class Audit:
+    """Compares what an optimizer uses, update for update, with what the schedule says.
+
+    `used(i) == schedule(u + i)` for the i-th update since the audit began, u updates being done then
+
+    It counts the optimizer's own updates by hooks on its `step`, so what it says does not hang on how often the
+    scheduler was stepped. Made by `Scheduler.audit()`; it ends with `close()`, or as a context manager. While it runs
+    it costs a few microseconds an update, and reads a tensor's value, for which a GPU is waited for: it is a tool
+    for the first hundred updates, not for a run.
+
+    Culprits that it tells apart: the scheduler is never stepped; stepped once an epoch; stepped N times an update (by
+    Accelerate with several processes, once a micro-batch, or once by the trainer and once by hand); updates that AMP
+    skipped, after which the scheduler was stepped all the same; the step before the update instead of after it; and
+    somebody else who writes the learning rate.
+
+    Example:
+        >>> import torch
+        >>> from lrcore import Linear
+        >>> from lrcore.bindings.torch import Scheduler
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = torch.optim.SGD([weight], lr=1.0)
+        >>> scheduler = Scheduler(optimizer, Linear(0.5, 0.0, 10))
+        >>> with scheduler.audit() as audit:
+        ...     for update in range(4):
+        ...         weight.grad = torch.ones(2)
+        ...         optimizer.step()
+        ...         scheduler.step()
+        ...         scheduler.step()  # one too many
+        >>> audit.ok, audit.culprit
+        (False, 'stepped 2 times an update')
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.used: list[Used] = []
+        self._scheduler = scheduler
+        self._begin, self._epoch = scheduler.updates, scheduler.last_epoch
+        self._hook: Any = scheduler.optimizer.register_step_pre_hook(self._before)
+
+    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ARG002 (torch's signature of a hook)
+        scheduler = self._scheduler
+        name, position, group, slot = next(scheduler._own_slots())
+        present = held(group, slot)
+
+        def value_at(update: int) -> float:
+            value = scheduler._factor(name, position, update) * scale_of(group, name)
+            return float(tensor(value, dtype=present.dtype)) if isinstance(present, Tensor) else value
+
+        update = self._begin + len(self.used)
+        self.used.append(
+            Used(
+                update=update,
+                value=float(present),
+                expected=value_at(update),
+                position=scheduler.updates,
+                stated=value_at(scheduler.updates),
+                steps=scheduler.last_epoch - self._epoch,
+            )
+        )
+
+    def close(self) -> None:
+        """Ends the audit; what it found stays."""
+        self._hook.remove()
+
+    def __enter__(self) -> Audit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every update so far used the schedule's value."""
+        return all(one.agrees for one in self.used)
+
+    @property
+    def first(self) -> Used | None:
+        """The first update that used another value."""
+        return next((one for one in self.used if not one.agrees), None)
+
+    @property
+    def culprit(self) -> str | None:
+        """Who is likely to be at fault; None where all updates agree."""
+        if self.ok:
+            return None
+        if any(one.value != one.stated for one in self.used):
+            return "somebody else writes the learning rate"
+        scale = self._scheduler.step_scale
+        between = [after.steps - before.steps for before, after in pairwise(self.used)]
+        if not any(between):
+            return "never stepped" if self.used[0].steps == 0 else "not stepped any more"
+        if self.used[0].steps > 0 and all(steps == scale for steps in between):
+            return "stepped before the update instead of after it"
+        if len({*between}) == 1:
+            return f"stepped {between[0] / scale:g} times an update"
+        return _irregular(between, scale)
+
+    def __str__(self) -> str:
+        if not self.used:
+            return "No update was seen: the audit has to begin before optimizer.step() is called."
+        if self.ok:
+            return f"All of {len(self.used)} updates used the schedule's value."
+        wrong = sum(not one.agrees for one in self.used)
+        first = self.first
+        assert first is not None
+        return (
+            f"{wrong} of {len(self.used)} updates used another value than the schedule's; the first is update "
+            f"{first.update}: {first.value!r} instead of {first.expected!r}. Likely: {self.culprit}."
+            f"{CURES.get(_kind(self.culprit), '')}"
+        )
+
+
+CURES = {
+    "somebody": " Look for another scheduler, a plateau scheduler, a warm-up by hand or a trainer's own; multiply "
+    "schedules (a * b) instead.",
+    "never": " Call scheduler.step() after each optimizer.step().",
+    "stepped before": " The first value of the schedule is skipped: call scheduler.step() after optimizer.step().",
+    "stepped N": " Under Accelerate give Scheduler(..., step_scale=accelerator.num_processes); with gradient "
+    "accumulation step once an update, not once a micro-batch; and not both in the trainer and by hand.",
+    "once": " The schedule counts updates: step it in the loop over batches (in Lightning interval='step'), or give "
+    "its durations in epochs and bind it.",
+    "stepped although": " Step only if the update was taken (with GradScaler: if its scale did not fall).",
+}
+
+
+def _kind(culprit: str | None) -> str:
+    text = culprit or ""
+    if text.startswith("stepped") and "times an update" in text:
+        return "stepped N"
+    return next((kind for kind in CURES if text.startswith(kind)), "")
+
+
+def _irregular(between: list[int], scale: int) -> str:
+    """What steps that are not the same each time look like."""
+    stepped = [at for at, steps in enumerate(between) if steps]
+    gaps = {after - before for before, after in pairwise(stepped)}
+    if max(between) <= scale and len(gaps) <= 1:
+        every = f"every {gaps.pop()} updates" if gaps else "in all"
+        return f"once an epoch: stepped once {every}"
+    if min(between) >= scale:
+        return f"stepped although the update was skipped, {sum(between) // scale - len(between)} times (AMP)"
+    return "stepped irregularly"
