@@ -23,7 +23,6 @@ _HOMES = {
     "comparison": ("diff",),
     "compose": (
         "Clip",
-        "Cycle",
         "Product",
         "Scale",
         "Sequence",
@@ -32,6 +31,7 @@ _HOMES = {
         "Stretch",
         "Sum",
     ),
+    "cycles": ("Cycle",),
     "curves": (
         "Constant",
         "Cosine",

@@ -3,7 +3,6 @@ from lrcore.adoption import AdoptError as AdoptError, adopt as adopt
 from lrcore.comparison import diff as diff
 from lrcore.compose import (
     Clip as Clip,
-    Cycle as Cycle,
     Product as Product,
     Scale as Scale,
     Sequence as Sequence,
@@ -26,6 +25,7 @@ from lrcore.curves import (
     Polynomial as Polynomial,
     Table as Table,
 )
+from lrcore.cycles import Cycle as Cycle
 from lrcore.durations import UnboundError as UnboundError
 from lrcore.functions import Line as Line, Map as Map, Noise as Noise
 from lrcore.insight import explain as explain

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from lrcore._check import END_OF_STEPS
 from lrcore._rows import bounded_scale, rounded, scaled
-from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum, restart_steps
+from lrcore.compose import Clip, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum
 from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
+from lrcore.cycles import Cycle, restart_steps
 from lrcore.functions import Map, Noise
 from lrcore.schedule import LAST_STEP, Schedule
 

@@ -10,8 +10,9 @@ from lrcore._anatomy import ROUGH, Piece
 from lrcore._findings import Finding
 from lrcore._origin import Origin
 from lrcore._survey import Survey
-from lrcore.compose import Cycle, Product, Scale, Sequence, Sum
+from lrcore.compose import Product, Scale, Sequence, Sum
 from lrcore.curves import Interpolate, Piecewise
+from lrcore.cycles import Cycle
 from lrcore.schedule import LAST_STEP, Schedule
 
 Rule = Callable[["Facts"], Iterator[Finding]]

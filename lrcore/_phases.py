@@ -18,7 +18,7 @@ from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from lrcore._check import END_OF_STEPS, LARGEST, SMALLEST
-from lrcore.compose import Clip, Cycle, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum, restart_steps
+from lrcore.compose import Clip, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum
 from lrcore.curves import (
     Constant,
     Cosine,
@@ -32,6 +32,7 @@ from lrcore.curves import (
     Piecewise,
     Polynomial,
 )
+from lrcore.cycles import Cycle, restart_steps
 from lrcore.functions import Map
 from lrcore.schedule import Schedule
 

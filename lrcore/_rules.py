@@ -17,8 +17,9 @@ from lrcore._anatomy import CONSTANT, SMOOTH
 from lrcore._facts import Facts, placed, rule
 from lrcore._findings import Finding
 from lrcore._survey import Jump, Survey
-from lrcore.compose import Cycle, Sequence, Staircase
+from lrcore.compose import Sequence, Staircase
 from lrcore.curves import Piecewise
+from lrcore.cycles import Cycle
 from lrcore.schedule import LAST_STEP
 
 HIGHEST = 10.0  # a learning rate above it is suspicious

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from lrcore import _anatomy, _check
 from lrcore._anatomy import CONSTANT, ROUGH, Piece
-from lrcore.compose import Cycle, Sequence, Staircase
+from lrcore.compose import Sequence, Staircase
 from lrcore.curves import Constant, Cosine, Linear, Piecewise, Table
+from lrcore.cycles import Cycle
 from lrcore.functions import Map, Noise
 from lrcore.schedule import LAST_STEP, Schedule
 

@@ -15,7 +15,8 @@ from itertools import chain
 from typing import Any
 
 from lrcore import _check
-from lrcore.compose import Cycle, Sequence, Shift, Stretch, timed_parts
+from lrcore.compose import Sequence, Shift, Stretch, timed_parts
+from lrcore.cycles import Cycle
 from lrcore.durations import LENGTH, NEEDS, REST, Run, UnboundError, amount, half_up, is_text
 from lrcore.late import Deferred
 from lrcore.schedule import RoundingWarning, Schedule

@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from lrcore._check import SMALLEST
-from lrcore.compose import Cycle, Sequence
+from lrcore.compose import Sequence
 from lrcore.curves import ExponentialDecay, Linear, Piecewise
+from lrcore.cycles import Cycle
 from lrcore.dialects._parts import _cycles, through, until
 from lrcore.functions import Map, Noise
 from lrcore.schedule import Schedule

@@ -12,8 +12,9 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from lrcore._check import not_negative, positive, refuse, value, whole
-from lrcore.compose import Cycle, Scale, Sequence as InSequence, Sum
+from lrcore.compose import Scale, Sequence as InSequence, Sum
 from lrcore.curves import Constant, Cosine, Exponential, Linear
+from lrcore.cycles import Cycle
 from lrcore.dialects._dialect import many, peer
 from lrcore.dialects._moments import along
 from lrcore.dialects._parts import through, wave

@@ -17,8 +17,9 @@ from typing import Any
 
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
-from lrcore.compose import MAX_CYCLES, Sequence, check_period_mult
+from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, Exponential, Linear, Polynomial, Table
+from lrcore.cycles import MAX_CYCLES, check_period_mult
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import through, until, wave
 from lrcore.dialects._timm_parts import Cycles, after_warmup, between, drops_every, is_whole, share, with_noise

@@ -14,8 +14,9 @@ from typing import Any
 
 from lrcore import _check
 from lrcore._check import choice, not_negative, positive, value, whole
-from lrcore.compose import MAX_CYCLES, Cycle, Sequence
+from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, InverseSqrt, Linear, Polynomial
+from lrcore.cycles import MAX_CYCLES, Cycle
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule

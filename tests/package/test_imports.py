@@ -32,6 +32,7 @@ RANKS = {
     "smoothing": 1,
     "curves": 3,
     "cycles": 3,
+    "cycles": 3,
     "compose": 4,
     "functions": 3,
     "recipes": 5,
