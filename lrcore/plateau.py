@@ -56,7 +56,7 @@ def _state(check: _check.Check, default: Any) -> Any:
 class Plateau:
     """A multiplier that falls by a factor when a metric has stopped improving, over any schedule.
 
-    `max(scale * v, min(min_value, v))` with `v = schedule(step)`, the schedule's own value, which is never raised
+    `max(scale * v, min(min_value, v))` with `v = schedule(step)`, which is never larger in magnitude than `v`
 
     `scale` is 1 at first, and `max(factor * scale, min_scale)` after each plateau. A metric is better than the best one
     so far if (`mode="min"`) `metric < best - threshold * |best|` in `threshold_mode="rel"`, or
@@ -236,7 +236,7 @@ class Plateau:
             >>> Plateau(min_value=0.01).scaled(0.001)
             0.001
         """
-        return max(self.scale * value, min(self.min_value, value))
+        return max(self.scale * value, min(self.min_value, value)) + 0.0  # never -0.0
 
     def reset(self, *, keep_scale: bool = False) -> None:
         """Forgets what it has seen.

@@ -112,6 +112,19 @@ def test_it_is_torch_for_all_metrics_under_an_absolute_threshold(**case):
     compare_with_torch(**case, threshold_mode="abs")
 
 
+@UNTIMED
+@given(best=st.floats(0.01, 10.0), threshold=st.floats(1e-4, 0.5), mode=MODES, data=st.data())
+def test_it_is_torch_at_the_very_margin(best, threshold, mode, data):
+    """The metric at which torch changes its mind, as floats round it, and its neighbours."""
+    threshold_mode = data.draw(st.sampled_from(["rel", "abs"]))
+    signed = threshold if mode == "max" else -threshold
+    margin = best * (1.0 + signed) if threshold_mode == "rel" else best + signed
+    near = [math.nextafter(margin, -math.inf), margin, math.nextafter(margin, math.inf)]
+    for metric in near:
+        metrics, arguments = [best, metric], {"mode": mode, "threshold_mode": threshold_mode}
+        compare_with_torch(metrics, 0.5, 0.0, patience=0, cooldown=0, threshold=threshold, **arguments)
+
+
 @pytest.mark.parametrize(("mode", "infinity"), [("min", math.inf), ("max", -math.inf)])
 @pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
 def test_an_infinitely_bad_metric_is_bad_as_in_torch(mode, infinity, threshold_mode):
@@ -268,6 +281,21 @@ def test_a_factor_that_is_lowered_below_a_raised_floor_never_raises_the_scale():
     assert plateau.scale == 0.25
 
 
+@pytest.mark.parametrize("threshold", [1.0, 2.0])
+@pytest.mark.parametrize("convention", ["torch", "keras"])
+def test_the_first_number_is_the_best_under_any_threshold(threshold, convention):
+    """Where torch multiplies infinity by 0 or less, and never has a best."""
+    plateau = Plateau(threshold=threshold, threshold_mode="rel", convention=convention)
+    scales(plateau, [math.inf, 2.0])
+    assert plateau.best == 2.0
+
+
+def test_a_multiplier_of_0_gives_0_and_not_its_negative():
+    plateau = Plateau(0.0, 0)
+    assert scales(plateau, [1.0, 1.0]) == [1.0, 0.0]
+    assert str(plateau.scaled(-0.5)) == "0.0"
+
+
 def test_warm_up_then_plateau_over_a_decay():
     """Only after the warm-up the loss is observed; the schedule knows nothing of it."""
     schedule = lr.warmup(lr.Constant(0.5), 2) >> lr.Linear(0.5, 0.0, 4)
@@ -419,7 +447,9 @@ def test_a_value_is_the_schedules_or_lies_between_it_and_the_floor(arguments, me
     for metric in metrics:
         plateau.observe(metric)
         now = plateau.value(schedule, step)
-        assert min(own, arguments["min_value"]) <= now <= before
+        assert now >= min(own, arguments["min_value"])
+        assert now * own >= 0.0
+        assert abs(now) <= abs(before)
         before = now
 
 
