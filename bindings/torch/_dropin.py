@@ -1,0 +1,485 @@
+"""What the drop-ins for torch's schedulers share: pure rates, what others make of them, and the state.
+
+A drop-in is torch's class of its name, built by torch's own constructor, so attributes, messages and isinstance are
+torch's. Only what computes is replaced:
+
+(a) One weight a scheduler. A dialect's schedule with `base_lr=1` and an end of 0 gives the weight w of the update; a
+    group's rate is `w * root + (1 - w) * low`, where root is the rate that the group starts from and low the one that
+    it goes to (0, `eta_min`, `swa_lr`). So one evaluation serves a hundred groups, a tensor on a device is never read,
+    and both ends are exact.
+(b) torch's recursive classes keep what others make of a group's rate: another scheduler, a plateau, the user's hand.
+    Here a rate that is not the one written last gives the group another root, `low + (rate - low) / w`, which is what
+    torch's recursion comes to; a scheduler that is alone has the root that it began with, and is pure.
+(c) What stands in `__dict__` is what torch has there, because states are made of it. Caches are in slots.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
+
+from lrcore.schedule import Schedule
+
+Rate: TypeAlias = "float | Tensor"
+Weight: TypeAlias = Callable[[int], float]
+
+CACHES = {"_marks", "_ready", "_roots", "_weight"}
+PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
+SAME = 1e-9  # relative: rates that differ by rounding alone, as torch's recursion after millions of updates
+HOME = __name__.rpartition(".")[0]
+
+
+def mix(w: float, root: Any, low: Any) -> Any:
+    """The rate at a weight: exactly the root at 1 and `low` at 0."""
+    return w * root + (1.0 - w) * low
+
+
+def is_far(given: object) -> bool:
+    """Whether it is a tensor on a device: to read it would wait for the device."""
+    return isinstance(given, Tensor) and given.device.type != "cpu"
+
+
+def near(given: Any) -> Any:
+    """A rate as a float, or as the tensor that it is on a device."""
+    return given if is_far(given) else float(given)
+
+
+def copied(given: Any) -> Any:
+    return given.clone() if isinstance(given, Tensor) else given
+
+
+def close(a: float, b: float, tolerance: float = SAME) -> bool:
+    return abs(a - b) <= tolerance * max(abs(a), abs(b))
+
+
+def rounding_of(lr: Any) -> float:
+    """The relative difference that is nothing but rounding in what holds a rate."""
+    is_rounded = isinstance(lr, Tensor) and lr.dtype.is_floating_point
+    return max(SAME, 8.0 * torch.finfo(lr.dtype).eps) if is_rounded else SAME
+
+
+def weight_of(build: Callable[[], Schedule], otherwise: Weight) -> Weight:
+    """The values of a dialect's schedule; for arguments that torch takes and the dialect refuses, another function."""
+    try:
+        return build()._compiled().value
+    except (TypeError, ValueError):
+        return otherwise
+
+
+def closed_form(kind: type[LRScheduler], **arguments: Any) -> Weight:
+    """torch's own closed form as a weight, for what no schedule of lrcore is: a fraction of an epoch, gamma < 0."""
+
+    def weight(epoch: float) -> float:
+        stand_in = SimpleNamespace(**arguments, base_lrs=[1.0], last_epoch=epoch)
+        try:
+            return float(kind._get_closed_form_lr(stand_in)[0])  # type: ignore[attr-defined]
+        except ZeroDivisionError:  # as torch's, a period of 0 is an error at its first update, not before
+            if epoch:
+                raise
+            return 1.0
+
+    return weight
+
+
+class DropIn(LRScheduler):
+    """A scheduler of torch whose rates are pure. See the notes above."""
+
+    __slots__ = ("_marks", "_ready", "_roots", "_weight")
+
+    _is_custom = False  # a user's subclass with a get_lr of its own goes torch's way
+    _ready: Any  # what the fast path needs; None: the other path
+    _roots: list[Any] | None  # None: base_lrs
+    _weight: Weight | None
+    _marks: dict[int, tuple[Tensor, int]]  # tensors written last, and their versions then
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = next(at for at, node in enumerate(cls.__mro__) if node.__module__.startswith(HOME))
+        computes = {"get_lr", "_get_closed_form_lr", "_update_lr"}
+        cls._is_custom = any(computes & set(node.__dict__) for node in cls.__mro__[:own])
+
+    def __new__(cls, *_args: Any, **_options: Any) -> Any:
+        made = super().__new__(cls)
+        made._forget()
+        return made
+
+    def _forget(self) -> None:
+        self._ready = self._roots = self._weight = None
+        self._marks = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name not in CACHES:
+            object.__setattr__(self, "_ready", None)
+            if name not in PROGRESS:  # a parameter: gamma, T_max ...
+                object.__setattr__(self, "_weight", None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_roots": self._roots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._roots = state.pop("_roots", None)
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        listed = [f"{name}={value!r}" for name, value in self._parameters().items()]
+        return f"{type(self).__name__}({', '.join([*listed, f'last_epoch={self.last_epoch}'])})"
+
+    def _parameters(self) -> dict[str, Any]:
+        hidden = PROGRESS | {"base_lrs"}
+        return {name: value for name, value in self.__dict__.items() if name not in hidden and name[0] != "_"}
+
+    # ---- What a class says of itself ----
+
+    def _make_weight(self) -> Weight:
+        """The weight of an update."""
+        raise NotImplementedError
+
+    def _odd_weight(self) -> Weight:
+        """The same by torch's own formula, which takes fractions."""
+        raise NotImplementedError
+
+    def _low(self, _at: int, _group: dict[str, Any]) -> Any:
+        """What the rate of a group is at weight 0."""
+        return 0.0
+
+    def _rises(self, _epoch: float) -> bool:
+        """Whether torch begins again from base_lr here, whatever the rate was made before."""
+        return False
+
+    def _adopt(self, group: dict[str, Any]) -> None:
+        """Lists of parameters, a value for each group, take one for a new group."""
+
+    def _write_momentum(self, _epoch: float) -> None:
+        """The momentum of each group."""
+
+    # ---- Stepping ----
+
+    def step(self, epoch: float | None = None) -> None:
+        """Steps the scheduler, after the optimizer's update; as torch's."""
+        own = self.__dict__
+        count = own["_step_count"]
+        if count == 1 or epoch is not None:
+            self._warn(epoch)
+        own["_step_count"] = count + 1
+        ready = self._ready
+        if ready is None or epoch is not None or not self._step_fast(own, ready):
+            self._update_lr(epoch)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _step_fast(own: dict[str, Any], ready: Any) -> bool:
+        """The next rates of groups that are floats and as they were left; False: nothing was done."""
+        weight, groups, count, bases, roots, low, momentum = ready
+        if own["optimizer"].param_groups is not groups or len(groups) != count or own["base_lrs"] != bases:
+            return False
+        epoch = own["last_epoch"] + 1
+        try:
+            w = weight(epoch)
+        except (TypeError, OverflowError):  # a fraction of an epoch
+            return False
+        lasts, rest = own["_last_lr"], (1.0 - w) * low
+        if type(roots) is float:
+            rate = w * roots + rest
+            if not _write_one(groups, lasts[0], rate):
+                return False
+            rates = [rate] * count
+        else:
+            rates = [w * root + rest for root in roots]
+            if not _write_each(groups, lasts, rates):
+                return False
+        own["last_epoch"], own["_last_lr"] = epoch, rates
+        if momentum is not None:
+            momentum(groups, epoch, w)
+        return True
+
+    def _warn(self, epoch: float | None) -> None:
+        """torch's warnings, in its order: they tell a loop that steps the scheduler first, or by epochs."""
+        how = "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
+        if self._step_count == 1:
+            if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
+                warnings.warn(
+                    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. "
+                    f"Please, make sure to call `optimizer.step()` before `lr_scheduler.step()`. See {how}",
+                    UserWarning,
+                    stacklevel=3,
+                )
+            elif not getattr(self.optimizer, "_opt_called", False):
+                warnings.warn(
+                    "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the schedule "
+                    f"is skipped. Call `optimizer.step()` first. See {how}",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=3)
+
+    def _update_lr(self, epoch: float | None = None) -> None:
+        if self._is_custom:
+            super()._update_lr(epoch)  # type: ignore[arg-type]
+            return
+        self._adopt_new_groups()
+        to = self.last_epoch + 1 if epoch is None else epoch
+        if self._is_initial:
+            rates, is_alone = self._first_rates(to), True
+        elif epoch is None:
+            rates, is_alone = self._next_rates(to)
+        else:
+            rates, is_alone = self._placed_rates(to), True
+        self.__dict__["last_epoch"] = to
+        self._write(rates)
+        self._write_momentum(to)
+        self._ready = self._prepared() if is_alone and not self._is_initial else None
+
+    def _adopt_new_groups(self) -> None:
+        """Groups that `optimizer.add_param_group` has added start from their own rate."""
+        groups, own = self.optimizer.param_groups, self.__dict__
+        if len(groups) < len(self.base_lrs):
+            raise ValueError(
+                f"{type(self).__name__}: expected {len(self.base_lrs)} parameter groups, as there were, "
+                f"got {len(groups)}"
+            )
+        for group in groups[len(self.base_lrs) :]:
+            self._roots = [*(self._roots or map(near, self.base_lrs)), near(copied(group["lr"]))]
+            self._adopt(group)
+            own["base_lrs"] = [*own["base_lrs"], copied(group.setdefault("initial_lr", copied(group["lr"])))]
+            own["_last_lr"] = [*own["_last_lr"], copied(group["lr"])]
+
+    def _w(self, epoch: float) -> float:
+        if type(epoch) is not int or epoch < 0:
+            return self._odd_weight()(epoch)  # type: ignore[arg-type]
+        if self._weight is None:
+            self._weight = self._make_weight()
+        return self._weight(epoch)
+
+    def _own_roots(self) -> list[Any]:
+        return [near(copied(base)) for base in self.base_lrs]
+
+    def _first_rates(self, epoch: float) -> list[Any]:
+        """At construction: from the rates that are there, as torch.
+
+        With a `last_epoch` they may be those of a run that goes on, or still the first ones; the former can tell what
+        others made of them.
+        """
+        before, w = self._w(max(epoch - 1, 0)), self._w(epoch)
+        roots, rates = [], []
+        for at, (group, base) in enumerate(zip(self.optimizer.param_groups, self._own_roots(), strict=True)):
+            lr, low = near(copied(group["lr"])), self._low(at, group)
+            root, rate = base, mix(w, base, low)
+            if epoch == 0:
+                root = base if not is_far(lr) and not is_far(base) and close(lr, base, rounding_of(group["lr"])) else lr
+                rate = mix(w, root, low)
+            elif not is_far(lr) and not is_far(base) and w != 0.0:
+                expected = (rate, base, mix(before, base, low))
+                if not any(close(lr, one, rounding_of(group["lr"])) for one in expected):
+                    root, rate = low + (lr - low) / w, lr
+            roots.append(root)
+            rates.append(rate)
+        self._roots = roots
+        return rates
+
+    def _next_rates(self, epoch: float) -> tuple[list[Any], bool]:
+        """The rates of the next update, and whether nobody else changed one."""
+        before, w = self._w(self.last_epoch), self._w(epoch)
+        roots = self._roots = self._own_roots() if self._roots is None else list(self._roots)
+        bases = self._own_roots() if self._rises(epoch) else None
+        rates, is_alone = [], True
+        for at, group in enumerate(self.optimizer.param_groups):
+            lr, low = group["lr"], self._low(at, group)
+            if self._is_ours(at, lr):
+                roots[at] = roots[at] if bases is None else bases[at]
+                rates.append(mix(w, roots[at], low))
+                continue
+            is_alone = False
+            lr = near(copied(lr))
+            if bases is not None:
+                rates.append(lr + mix(w, bases[at], low) - low)
+                roots[at] = low + (rates[at] - low) / w
+                continue
+            if before != 0.0:
+                roots[at] = low + (lr - low) / before
+            rates.append(self._kept(lr, low) if w == before else mix(w, roots[at], low))
+        return rates, is_alone
+
+    def _kept(self, lr: Any, _low: Any) -> Any:
+        """The rate that somebody else wrote, where the weight does not change."""
+        return lr
+
+    def _placed_rates(self, epoch: float) -> list[Any]:
+        """The closed form, whatever the rates are."""
+        self._roots = self._own_roots()
+        return self._mixed(epoch, self._roots)
+
+    def _mixed(self, epoch: float, roots: list[Any]) -> list[Any]:
+        w = self._w(epoch)
+        groups = self.optimizer.param_groups
+        return [mix(w, root, self._low(at, groups[at])) for at, root in enumerate(roots)]
+
+    def _is_ours(self, at: int, lr: Any) -> bool:
+        """Whether a group's rate is what was written last, or the same after a load."""
+        last = self._last_lr[at]
+        if lr is last:
+            return True
+        if not isinstance(lr, Tensor):
+            return bool(not isinstance(last, Tensor) and lr == last)
+        mark = self._marks.get(at)
+        if mark is not None and mark[0] is lr:
+            return lr._version == mark[1]
+        return is_far(lr) or is_far(last) or float(lr) == float(last)
+
+    def _write(self, rates: list[Any]) -> None:
+        groups = self.optimizer.param_groups
+        if len({rate if type(rate) is float else None for rate in rates}) == 1 and type(rates[0]) is float:
+            rates = [rates[0]] * len(rates)  # one object, by which the fast path knows them
+        for at, (group, rate) in enumerate(zip(groups, rates, strict=True)):
+            lr = group["lr"]
+            if isinstance(lr, Tensor):
+                lr.fill_(rate.squeeze() if isinstance(rate, Tensor) else rate)
+                self._marks[at] = (lr, lr._version)
+            else:
+                group["lr"] = rate
+        self.__dict__["_last_lr"] = [copied(group["lr"]) for group in groups]
+
+    def _prepared(self) -> Any:
+        """What the fast path needs, if all groups are floats that go to one rate."""
+        groups = self.optimizer.param_groups
+        roots = self._roots
+        lows = [self._low(at, group) for at, group in enumerate(groups)]
+        if roots is None or self._weight is None or not all(type(group["lr"]) is float for group in groups):
+            return None
+        if not groups or not all(type(one) is float and one == lows[0] for one in map(near, lows)):
+            return None
+        if not all(type(root) is float for root in roots):
+            return None
+        shared = roots[0] if roots.count(roots[0]) == len(roots) else roots
+        return self._weight, groups, len(groups), list(self.base_lrs), shared, float(lows[0]), self._momentum_writer()
+
+    def _momentum_writer(self) -> Any:
+        return None
+
+    def get_lr(self) -> list[Any]:
+        """The rates of `last_epoch`."""
+        if not self._get_lr_called_within_step:
+            warnings.warn(
+                "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._mixed(self.last_epoch, self._own_roots() if self._roots is None else self._roots)
+
+    # ---- State ----
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's state; with the rates of the groups and what they start from, where others changed them."""
+        state = super().state_dict()
+        state["base_lrs"], state["_last_lr"] = list(self.base_lrs), list(self._last_lr)
+        if self._roots is not None and any(map(_differ, self._roots, self.base_lrs)):
+            state["root_lrs"] = list(self._roots)
+        return with_group_rates(self, state)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes a state, of torch's class too, and writes its rates into the groups.
+
+        As in torch the parameters of the state win, and a warning says where they differ.
+        """
+        state = dict(state_dict)
+        group_rates, roots = state.pop("group_lrs", None), state.pop("root_lrs", None)
+        before = self._parameters()
+        super().load_state_dict(state)
+        for name in ("base_lrs", "_last_lr"):
+            self.__dict__[name] = [copied(rate) for rate in self.__dict__[name]]
+        warn_of_difference(self, before, self._parameters())
+        self._forget()
+        if self.last_epoch >= 0:
+            self._roots = self._loaded_roots() if roots is None else list(roots)
+            put_back(self.optimizer, self._last_lr if group_rates is None else group_rates)
+            self._write_momentum(self.last_epoch)
+
+    def _loaded_roots(self) -> list[Any] | None:
+        """torch's state does not say what others made of the rates, but the rates do."""
+        w, roots = self._w(self.last_epoch), self._own_roots()
+        for at, (group, last) in enumerate(zip(self.optimizer.param_groups, self._last_lr, strict=False)):
+            low = self._low(at, group)
+            if w == 0.0 or is_far(last) or is_far(roots[at]) or is_far(low):
+                continue
+            if not close(float(last), mix(w, roots[at], float(low)), rounding_of(last)):
+                roots[at] = low + (float(last) - low) / w
+        return roots
+
+
+def _write_one(groups: list[Any], last: float, rate: float) -> bool:
+    """The rate into all groups, or into none if one of them does not hold the last one any more."""
+    for group in groups:
+        if group["lr"] is not last:
+            break
+        group["lr"] = rate
+    else:
+        return True
+    for done in groups:
+        if done is group:
+            return False
+        done["lr"] = last
+    return False
+
+
+def _write_each(groups: list[Any], lasts: list[float], rates: list[float]) -> bool:
+    """The same with a rate for each group."""
+    for group, last, rate in zip(groups, lasts, rates, strict=True):
+        if group["lr"] is not last:
+            break
+        group["lr"] = rate
+    else:
+        return True
+    for done, last in zip(groups, lasts, strict=True):
+        if done is group:
+            return False
+        done["lr"] = last
+    return False
+
+
+def _differ(a: Any, b: Any) -> bool:
+    return a is not b and not is_far(a) and not is_far(b) and float(a) != float(b)
+
+
+def with_group_rates(scheduler: LRScheduler, state: dict[str, Any]) -> dict[str, Any]:
+    """The state, with the rates of the groups where they are not the last ones of this scheduler."""
+    groups = [group["lr"] for group in scheduler.optimizer.param_groups]
+    if len(groups) != len(scheduler._last_lr) or any(map(_differ, groups, scheduler._last_lr)):
+        state["group_lrs"] = [copied(lr) for lr in groups]
+    return state
+
+
+def put_back(optimizer: torch.optim.Optimizer, rates: list[Any]) -> None:
+    """Rates into the groups; a group that was added since keeps its own."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=False):
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate.squeeze() if isinstance(rate, Tensor) else rate)
+        else:
+            group["lr"] = near(copied(rate))
+
+
+def warn_of_difference(scheduler: object, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    changed = [
+        f"{name} from {ours[name]!r} to {theirs[name]!r}"
+        for name in ours
+        if name in theirs and not _equal(ours[name], theirs[name])
+    ]
+    if changed:
+        warnings.warn(
+            f"{type(scheduler).__name__}.load_state_dict: the state changes {', '.join(changed)}, as in torch",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return not _differ(a, b)
+    return bool(a == b)
