@@ -1,101 +1,39 @@
 """What a schedule is made of over a range of steps: where its pieces begin, and what is known of each.
 
-(a) The walk follows the tree as the engine does, with the same rounding of durations under a time scale
-    (_nodes.h), so a corner stands exactly where the value changes its course. It evaluates next to nothing.
-(b) A leaf is monotone: the engine lets no value leave the interval of its end points. A new curve therefore
-    needs nothing here; one that bends (InverseSqrt) may say so. A combinator that is not known here counts
-    as rough, which is slow but never wrong.
-(c) Where corners are dense (short cycles over a long run, stairs of a few updates, long tables) a range is
-    left rough: whoever asks for its values scans it with the engine.
+What a piece is, the walk over a tree and the pieces of the leaves are in _pieces.py; here is what the combinators do to
+them. Both follow notes (a) to (c) there.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from functools import singledispatch
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrcore import _pieces
 from lrcore._check import END_OF_STEPS
+from lrcore._pieces import (
+    CONSTANT,
+    RANK,
+    ROUGH,
+    SMOOTH,
+    Piece,
+    Walk,
+    few,
+    first_label,
+    last_not_after,
+    pieces_of,
+    rough,
+)
 from lrcore._rows import bounded_scale, rounded, scaled
 from lrcore.compose import Clip, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum
-from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
 from lrcore.cycles import Cycle, restart_steps
 from lrcore.functions import Map, Noise
-from lrcore.schedule import LAST_STEP, Schedule
-
-MAX_PIECES = 2048  # more of them in a range are scanned faster than they are told apart
-MAX_EFFORT = 8 * MAX_PIECES  # pieces made in all, those of ranges that turned out to be rough included
-
-# Why a piece begins. Where several say so at one step, the first of these is told.
-LABELS = ("restart", "boundary", "turn", "bend", "end", "clip", "stair", "entry", "start", "inside")
-_RANK = {label: rank for rank, label in enumerate(LABELS)}
-
-CONSTANT, SMOOTH, ROUGH = "constant", "smooth", "rough"
-
-
-class Piece(NamedTuple):
-    """Steps [begin, end), and what is known of the values there."""
-
-    begin: int
-    end: int
-    form: str  # CONSTANT, SMOOTH: one curve (or a product or sum of curves), ROUGH: anything
-    direction: int | None  # 1: rises, -1: falls, 0: constant, None: not known; its extremes are at its ends if known
-    positive: bool  # no value is below 0, as far as known
-    label: str  # why it begins: see LABELS
-    period: int = 0  # of a rough range: its values repeat after so many steps; 0: not as far as known
-
-    def moved(self, by: int) -> Piece:
-        return Piece(self.begin + by, self.end + by, *self[2:])
-
-
-class _TooManyError(Exception):
-    """A node has more pieces than it may: its range is rough."""
-
-
-class Walk:
-    """The pieces of any node over any range of its own time, within a budget of pieces."""
-
-    def __init__(self) -> None:
-        self._effort = MAX_EFFORT
-
-    def over(self, node: Schedule, scale: float, begin: int, end: int) -> list[Piece]:
-        """The pieces of [begin, end), in order, without gaps."""
-        if begin >= end:
-            return []
-        made: list[Piece] = []
-        try:
-            for piece in _pieces(node, self, scale, begin, end):
-                made.append(piece)
-                self._effort -= 1
-                if len(made) > MAX_PIECES or self._effort < 0:
-                    raise _TooManyError
-        except _TooManyError:
-            return [rough(begin, end, label=_first_label(begin))]
-        return made
-
-
-def _first_label(begin: int) -> str:
-    return "inside" if begin else "start"
-
-
-def rough(begin: int, end: int, direction: int | None = None, positive: bool = False, label: str = "inside") -> Piece:
-    """A range that is not told apart."""
-    return Piece(begin, end, ROUGH, direction, positive, label)
-
-
-def constant(begin: int, end: int, value: float, label: str) -> Piece:
-    return Piece(begin, end, CONSTANT, 0, value >= 0.0, label)
-
-
-def few(count: float) -> None:
-    """Gives a range up before its pieces are made, if there are too many."""
-    if count > MAX_PIECES:
-        raise _TooManyError
+from lrcore.schedule import Schedule
 
 
 def pieces(schedule: Schedule, n: int) -> list[Piece]:
@@ -149,103 +87,6 @@ def corners(schedule: Schedule, n: int) -> Corners:
     )
 
 
-# ---- Leaves ----
-
-
-@singledispatch
-def _pieces(node: Schedule, _walk: Walk, scale: float, begin: int, end: int) -> Iterable[Piece]:
-    """A curve goes one way for its length, and holds. Of an unknown combinator nothing is known."""
-    if node._children():
-        return [rough(begin, end, label=_first_label(begin))]
-    return _curve(node, node._length(scale), begin, end)
-
-
-def _curve(node: Schedule, length: int | None, begin: int, end: int) -> Iterator[Piece]:
-    last = LAST_STEP if node.length is None else min(node.length, LAST_STEP)
-    init_value, end_value = node(0), node(last)
-    stop = end if length is None else min(max(length, begin), end)
-    if begin < stop:
-        way = (init_value < end_value) - (init_value > end_value)
-        form = SMOOTH if way else CONSTANT
-        yield Piece(begin, stop, form, way, min(init_value, end_value) >= 0.0, _first_label(begin))
-    if stop < end:
-        label = "start" if stop == 0 else "end" if stop == length else "inside"
-        yield constant(stop, end, end_value, label)
-
-
-@_pieces.register
-def _inverse_sqrt(node: InverseSqrt, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
-    bend = max(1, scaled(node.steps, scale))
-    if begin < bend:
-        yield constant(begin, min(bend, end), node.init_value, _first_label(begin))
-    if bend < end:
-        way = (node.init_value < 0.0) - (node.init_value > 0.0)
-        form = SMOOTH if way else CONSTANT
-        at = max(bend, begin)
-        yield Piece(at, end, form, way, node.init_value >= 0.0, "bend" if at == bend else "inside")
-
-
-def _held(
-    begin_of: Callable[[int], int], value_of: Callable[[int], float], first: int, count: int, end: int, label: str
-) -> Iterator[Piece]:
-    """Values that hold from their own begin to that of the next; value `first` is the one that holds at `begin`."""
-    for at in range(first, count):
-        start, stop = begin_of(at), begin_of(at + 1) if at + 1 < count else end
-        if start >= end:
-            return
-        if start < stop:
-            yield constant(start, min(stop, end), value_of(at), "start" if start == 0 else label)
-
-
-def _from(begin: int, found: Iterable[Piece]) -> Iterator[Piece]:
-    """The same without what lies before `begin`."""
-    for piece in found:
-        if piece.begin >= begin:
-            yield piece
-        elif piece.end > begin:
-            yield piece._replace(begin=begin, label="inside")
-
-
-def _last_not_after(step: int, count: int, begin_of: Callable[[int], int]) -> int:
-    return max(bisect_right(range(count), step, key=begin_of) - 1, 0)
-
-
-@_pieces.register
-def _piecewise(node: Piecewise, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
-    marks, values = node._marks(), node.values
-
-    def begin_of(at: int) -> int:
-        return scaled(marks[at], scale)
-
-    first = _last_not_after(begin, len(marks), begin_of)
-    few(_last_not_after(end, len(marks), begin_of) - first)
-    return _from(begin, _held(begin_of, lambda at: values[at], first, len(marks), end, "boundary"))
-
-
-@_pieces.register
-def _table(node: Table, _walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
-    values = np.asarray(node.values)
-    last = values.size - 1
-
-    def begin_of(at: int) -> int:
-        return scaled(at, scale)
-
-    first = _last_not_after(begin, values.size, begin_of)
-    until = _last_not_after(end, values.size, begin_of)
-    tail = begin_of(last)
-    if until - first > MAX_PIECES and begin < tail:
-        yield rough(begin, min(tail, end), label=_first_label(begin))
-        if tail < end:
-            yield constant(tail, end, float(values[last]), "entry")
-        return
-    yield from _from(begin, _held(begin_of, lambda at: float(values[at]), first, values.size, end, "entry"))
-
-
-@_pieces.register
-def _interpolate(node: Interpolate, walk: Walk, scale: float, begin: int, end: int) -> list[Piece]:
-    return walk.over(node._as_sequence(), scale, begin, end)
-
-
 # ---- Parts and cycles ----
 
 
@@ -258,10 +99,10 @@ def _inner(
         yield moved._replace(label=label) if label and piece.begin == 0 else moved
 
 
-@_pieces.register
+@pieces_of.register
 def _sequence(node: Sequence, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     stages = list(node._stages())
-    first = _last_not_after(begin, len(stages), lambda at: scaled(stages[at][0], scale))
+    first = last_not_after(begin, len(stages), lambda at: scaled(stages[at][0], scale))
     for at in range(first, len(stages)):
         mark, child = stages[at]
         start = scaled(mark, scale)
@@ -303,7 +144,7 @@ def _cycle_bounds(node: Cycle, scale: float, begin: int, end: int) -> Iterator[t
     """Number, begin and end of the cycles that reach into [begin, end)."""
     if node.period_mult != 1:
         marks = restart_steps(node._first_length(), node.period_mult, node.count)
-        first = _last_not_after(begin, len(marks) - 1, lambda at: scaled(marks[at], scale))
+        first = last_not_after(begin, len(marks) - 1, lambda at: scaled(marks[at], scale))
         for k in range(first, len(marks) - 1):
             if scaled(marks[k], scale) >= end:
                 return
@@ -319,7 +160,7 @@ def _cycle_bounds(node: Cycle, scale: float, begin: int, end: int) -> Iterator[t
         yield k, cycles.begin(k), cycles.begin(k + 1)
 
 
-@_pieces.register
+@pieces_of.register
 def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     over = begin
     whole: dict[tuple[float, int], list[Piece]] = {}  # cycles of one scale and length are the same
@@ -352,11 +193,16 @@ def _cycle(node: Cycle, walk: Walk, scale: float, begin: int, end: int) -> Itera
 def _is_repeated(node: Cycle, scale: float, steps: int) -> bool:
     """Whether the cycles are the same, of a whole length, and too many to be told apart."""
     length = max(node._first_length() * scale, 1.0)
-    return node.period_mult == 1 and node.value_mult == 1.0 and length == int(length) and steps > MAX_PIECES * length
+    return (
+        node.period_mult == 1
+        and node.value_mult == 1.0
+        and length == int(length)
+        and steps > _pieces.MAX_PIECES * length
+    )
 
 
 def _repeated(one: list[Piece], start: int, period: int, begin: int, end: int) -> Piece:
-    label = _first_label(begin) if start < begin or not start else "restart"
+    label = first_label(begin) if start < begin or not start else "restart"
     return Piece(begin, end, ROUGH, None, all(piece.positive for piece in one), label, period)
 
 
@@ -383,7 +229,7 @@ def _side_by_side(found: list[list[Piece]]) -> Iterator[list[Piece]]:
         here = [pieces_[place] for pieces_, place in zip(found, places, strict=True)]
         stop = min(piece.end for piece in here)
         labels = [piece.label if piece.begin == at else "inside" for piece in here]
-        label = min(labels, key=_RANK.__getitem__)
+        label = min(labels, key=RANK.__getitem__)
         yield [piece._replace(begin=at, end=stop, label=label) for piece in here]
         places = [place + (piece.end == stop) for place, piece in zip(places, here, strict=True)]
         at = stop
@@ -404,13 +250,13 @@ def _common_direction(here: list[Piece]) -> int | None:
     return ways.pop() if len(ways) == 1 else None if ways else 0
 
 
-@_pieces.register
+@pieces_of.register
 def _sum(node: Sum, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     for here in _side_by_side([walk.over(child, scale, begin, end) for child in node._children()]):
         yield _combined(here, _common_direction(here), all(piece.positive for piece in here))
 
 
-@_pieces.register
+@pieces_of.register
 def _product(node: Product, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     for here in _side_by_side([walk.over(child, scale, begin, end) for child in node._children()]):
         positive = all(piece.positive for piece in here)
@@ -420,7 +266,7 @@ def _product(node: Product, walk: Walk, scale: float, begin: int, end: int) -> I
 # ---- One schedule, seen differently ----
 
 
-@_pieces.register
+@pieces_of.register
 def _scale(node: Scale, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     sign = (node.factor > 0.0) - (node.factor < 0.0)
     for piece in walk.over(node.schedule, scale, begin, end):
@@ -428,18 +274,18 @@ def _scale(node: Scale, walk: Walk, scale: float, begin: int, end: int) -> Itera
         yield piece._replace(direction=way, positive=piece.positive and sign >= 0)
 
 
-@_pieces.register
+@pieces_of.register
 def _stretch(node: Stretch, walk: Walk, scale: float, begin: int, end: int) -> list[Piece]:
     return walk.over(node.schedule, bounded_scale(scale * node.factor), begin, end)
 
 
-@_pieces.register
+@pieces_of.register
 def _shift(node: Shift, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     by = int(math.copysign(rounded(abs(node.n) * scale), node.n))
     start, stop = max(-by, begin), min(END_OF_STEPS - by, end)
     if begin < start:
         is_positive = walk.over(node.schedule, scale, 0, 1)[0].positive
-        yield Piece(begin, min(start, end), CONSTANT, 0, is_positive, _first_label(begin))
+        yield Piece(begin, min(start, end), CONSTANT, 0, is_positive, first_label(begin))
     label = "boundary" if by < 0 else None
     for piece in walk.over(node.schedule, scale, start + by, stop + by):
         moved = piece.moved(-by)
@@ -450,7 +296,7 @@ def _shift(node: Shift, walk: Walk, scale: float, begin: int, end: int) -> Itera
         yield Piece(max(stop, begin), end, CONSTANT, 0, False, "end" if stop >= begin else "inside")
 
 
-@_pieces.register
+@pieces_of.register
 def _staircase(node: Staircase, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     """Within a constant piece of the schedule the stairs are one; within another each is one, if they are few."""
     stairs = Intervals(node.every, scale)
@@ -467,7 +313,7 @@ def _staircase(node: Staircase, walk: Walk, scale: float, begin: int, end: int) 
         if piece.form == CONSTANT:
             kept = piece.label if is_begin and piece.begin == start else label
             yield piece._replace(begin=start, end=stop, label="inside" if piece.begin <= before else kept)
-        elif after - first > MAX_PIECES:
+        elif after - first > _pieces.MAX_PIECES:
             yield rough(start, stop, piece.direction, piece.positive, label)
         else:
             yield from _stairs(stairs, first, after, piece.positive, begin, end)
@@ -480,7 +326,7 @@ def _stairs(stairs: Intervals, first: int, after: int, positive: bool, begin: in
         yield Piece(max(start, begin), stop, CONSTANT, 0, positive, label)
 
 
-@_pieces.register
+@pieces_of.register
 def _clip(node: Clip, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     """A piece that goes one way is cut where a bound takes hold, or lets go."""
     lowest_is_positive = node.min is not None and node.min >= 0.0
@@ -527,12 +373,12 @@ def _evaluable(node: Schedule, scale: float) -> Schedule | None:
 # ---- Functions of values, and noise ----
 
 
-@_pieces.register
+@pieces_of.register
 def _noise(_node: Noise, _walk: Walk, _scale: float, begin: int, end: int) -> list[Piece]:
-    return [rough(begin, end, label=_first_label(begin))]
+    return [rough(begin, end, label=first_label(begin))]
 
 
-@_pieces.register
+@pieces_of.register
 def _map(node: Map, walk: Walk, scale: float, begin: int, end: int) -> Iterator[Piece]:
     """All functions but the cosine go one way."""
     sign = -1 if node.power < 0.0 else 1

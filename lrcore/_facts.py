@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from lrcore import _anatomy
-from lrcore._anatomy import ROUGH, Piece
 from lrcore._findings import Finding
 from lrcore._origin import Origin
+from lrcore._pieces import ROUGH, Piece, Walk
 from lrcore._survey import Survey
 from lrcore.compose import Product, Scale, Sequence, Sum
 from lrcore.curves import Interpolate, Piecewise
@@ -104,7 +104,7 @@ class Facts:
         stop = self.n
         while stop < horizon:  # most cycles end soon, and what comes after is not walked
             stop = min(begin + 4 * (stop - begin), horizon)
-            for piece in _anatomy.Walk().over(self.schedule, 1.0, begin, stop)[1:]:
+            for piece in Walk().over(self.schedule, 1.0, begin, stop)[1:]:
                 if piece.label in ("restart", "end"):
                     return [(begin, piece.begin)]
         return []

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from lrcore import _anatomy
-from lrcore._anatomy import CONSTANT, SMOOTH
 from lrcore._facts import Facts, placed, rule
 from lrcore._findings import Finding
+from lrcore._pieces import CONSTANT, SMOOTH
 from lrcore._survey import Jump, Survey
 from lrcore.compose import Sequence, Staircase
 from lrcore.curves import Piecewise

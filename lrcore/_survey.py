@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcore import _anatomy, _check
-from lrcore._anatomy import CONSTANT, ROUGH, Piece
+from lrcore._pieces import CONSTANT, ROUGH, Piece
 from lrcore.compose import Sequence, Staircase
 from lrcore.curves import Constant, Cosine, Linear, Piecewise, Table
 from lrcore.cycles import Cycle

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lrcore._anatomy import CONSTANT, ROUGH, Piece
+from lrcore._pieces import CONSTANT, ROUGH, Piece
 from lrcore._survey import CHUNK, SCANNED, Survey, asked
 from lrcore.curves import Table
 from lrcore.schedule import LAST_STEP, Schedule

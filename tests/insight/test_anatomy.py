@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import lrcore as lr
-from lrcore import _anatomy, _survey
-from lrcore._anatomy import CONSTANT, ROUGH, corners, is_restart, pieces
+from lrcore import _anatomy, _pieces, _survey
+from lrcore._anatomy import corners, is_restart, pieces
+from lrcore._pieces import CONSTANT, ROUGH
 from lrcore._survey import Survey
 from strategies import growing, schedules
 
@@ -108,7 +109,7 @@ def test_a_restart_is_found_without_the_list(schedule, n):
 @given(schedules(3), ranges)
 def test_few_pieces_allowed_leave_ranges_rough_and_nothing_wrong(schedule, n):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_anatomy, "MAX_PIECES", 3)
+        patch.setattr(_pieces, "MAX_PIECES", 3)
         check_pieces(schedule, n)
 
 
@@ -143,8 +144,8 @@ def test_dense_corners_are_left_rough(schedule, ends):
 )
 def test_cycles_of_one_length_are_walked_once(schedule, monkeypatch):
     walked = []
-    over = _anatomy.Walk.over
-    monkeypatch.setattr(_anatomy.Walk, "over", lambda self, *given: walked.append(given) or over(self, *given))
+    over = _pieces.Walk.over
+    monkeypatch.setattr(_pieces.Walk, "over", lambda self, *given: walked.append(given) or over(self, *given))
     check_pieces(schedule, 5000)
     assert len(walked) < 50
     walked.clear()
@@ -155,7 +156,7 @@ def test_cycles_of_one_length_are_walked_once(schedule, monkeypatch):
 def test_the_first_piece_is_that_of_the_whole_walk():
     for schedule in (lr.Cosine(0.1, 0.0, 5000), lr.sgdr(0.1, 0.0, 700), lr.wsd(0.1, 100, 5000, 900)):
         for step in (0, 50, 1500, 4999):
-            assert _anatomy.first_piece(schedule, step, 10_000) == _anatomy.Walk().over(schedule, 1.0, step, 10_000)[0]
+            assert _anatomy.first_piece(schedule, step, 10_000) == _pieces.Walk().over(schedule, 1.0, step, 10_000)[0]
 
 
 def test_a_combinator_that_nobody_knows_is_rough():
@@ -204,7 +205,7 @@ def test_the_survey_of_long_pieces(schedule, n, factor):
 @given(schedules(3), ranges)
 def test_the_survey_of_rough_ranges(schedule, n):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_anatomy, "MAX_PIECES", 3)
+        patch.setattr(_pieces, "MAX_PIECES", 3)
         patch.setattr(_survey, "CHUNK", 64)
         check_survey(schedule, n)
 

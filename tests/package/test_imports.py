@@ -39,6 +39,7 @@ RANKS = {
     "binding": 5,
     "tables": 5,
     "groups": 1,
+    "_pieces": 4,
     "_anatomy": 5,
     "_phases": 5,
     "replanning": 6,
