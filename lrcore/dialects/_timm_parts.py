@@ -8,14 +8,16 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, NamedTuple
 
+from lrcore import _check
 from lrcore._check import SMALLEST
 from lrcore.compose import Sequence
-from lrcore.curves import ExponentialDecay, Linear, Piecewise
+from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Table
 from lrcore.cycles import Cycle
 from lrcore.dialects._parts import _cycles, through, until
 from lrcore.functions import Map, Noise
 from lrcore.schedule import Schedule
 
+LARGEST_NORMAL = 9.0  # sqrt(-2 log(2**-53)) = 8.57 is the largest number that torch draws
 Shape = Callable[[float, float, float], Schedule]  # of a peak and the moments at which its cycle begins and ends
 
 
@@ -65,28 +67,59 @@ def after_warmup(made: Schedule, warmup_t: int, warmup_lr_init: float, base_lr: 
     return Sequence([(rise, warmup_t), made]) if warmup_prefix else until(rise, warmup_t, made)
 
 
-def with_noise(made: Schedule, within: Any, pct: float, std: float, seed: int) -> Schedule:
-    """Times 1 + a normal number of variance std**2 that is within pct, in a range of updates."""
-    if within is None:
-        return made
-    begin, end = within
-    noisy = made * (_truncated(pct, std, seed) + 1.0)
-    rest = noisy if end is None else until(noisy, end, made)
-    return made if end is not None and end <= begin else until(made, begin, rest)
+class Noisy(NamedTuple):
+    """timm's noise: what its arguments say."""
+
+    within: Any  # as noise_range gives it
+    pct: float
+    std: float
+    seed: Any  # as noise_seed gives it
+    kind: str
+
+    def added_to(self, made: Schedule) -> Schedule:
+        """Times 1 + a number within pct, in a range of updates."""
+        if self.within is None or (self.kind == "normal" and self.std == 0.0):
+            return made
+        begin, end = self.within
+        noisy = made * (self._numbers() + 1.0)
+        rest = noisy if end is None else until(noisy, end, made)
+        return made if end is not None and end <= begin else until(made, begin, rest)
+
+    def _numbers(self) -> Schedule:
+        """Those of torch's generator, seeded anew with seed + t at each update, which takes 32 bits of that."""
+        seed = self.seed % 2**32
+        if self.kind == "uniform":
+            return self.pct * Noise(seed, "mt19937", "uniform")
+        bound = self.pct / self.std
+        return self.std * Noise(seed, "mt19937", bound=bound if bound < LARGEST_NORMAL else None)
 
 
-def _truncated(pct: float, std: float, seed: int) -> Schedule:
-    """Normal numbers within bounds. Where the bounds cut off more than 1 in 10,000, a logistic curve stands for the
-    normal one: 1.702 is the scale at which their distributions differ by less than 0.01 (Camilli, 1994)."""
-    bound = pct / std
-    if bound >= 4.0:
-        return (std * Noise(seed)).clip(-pct, pct)
-    one, other = Noise(seed), Noise(2**53 - 1 - seed)
-    uniform = Map(-0.5 * (one * one + other * other), "exp")  # the radius of Box and Muller, undone
-    low = 1.0 / (1.0 + math.exp(1.702 * bound))
-    below = (1.0 - 2.0 * low) * uniform + low
-    odds = Map(below, "log") + -1.0 * Map(-1.0 * below + 1.0, "log")
-    return (std / 1.702 * odds).clip(-pct, pct)
+def as_set(
+    made: Schedule, base_lr: float, warmup_t: int, warmup_lr_init: float, noise: Noisy, strict: bool
+) -> Schedule:
+    """With noise, and by `strict` with the first value of the constructor, which adds none and asks for no schedule."""
+    noisy = noise.added_to(made)
+    first = warmup_lr_init if warmup_t else base_lr
+    return until(Constant(first), 1, noisy) if strict and noisy(0) != first else noisy
+
+
+def noise_range(where: str, given: Any) -> tuple[int, int | None] | None:
+    """Updates [begin, end); an end of None is that of no run."""
+    if given is None:
+        return None
+    if isinstance(given, (list, tuple)) and len(given) == 2:
+        return _first(f"{where}[0]", given[0]), _first(f"{where}[1]", given[1])
+    return _first(where, given), None
+
+
+def _first(where: str, given: Any) -> int:
+    moment = _check.number(where, given)
+    return math.ceil(moment) if moment >= 0.0 else _check.refuse(where, "a number >= 0", given)
+
+
+def noise_seed(where: str, given: Any) -> int:
+    """None is timm's own default; one below 0 counts as its low bits."""
+    return 42 if given is None else int(_check.whole(1 - 2**53, what="a seed")(where, given))
 
 
 def share(begin: float, end: float) -> Schedule:
@@ -102,6 +135,16 @@ def between(peak: float, lr_min: float, weight: Schedule) -> Schedule:
     return (peak - lr_min) * weight + lr_min if lr_min else peak * weight
 
 
+def decimal(where: str, given: Any) -> Fraction:
+    """An int or a decimal like 2.4, as it was written; what a product of it missed by rounding does not count."""
+    given = _check.positive(where, given)
+    written = Fraction(repr(given))
+    near = written.limit_denominator(1000)
+    if near < 1 or abs(near - written) > written * Fraction(1, 10**12) or near.numerator > 10**12:
+        _check.refuse(where, "a number >= 1 of updates, whole or a fraction of thousandths at most", given)
+    return near
+
+
 def drops_every(base_lr: float, decay_t: Fraction, decay_rate: float, *, late: bool) -> Schedule:
     """What drops every 12/5 updates does so 5 times in 12 updates, and in the next 12 at the same places."""
     span, drops = decay_t.numerator, decay_t.denominator
@@ -112,3 +155,14 @@ def drops_every(base_lr: float, decay_t: Fraction, decay_rate: float, *, late: b
     values = [each if abs(each) >= SMALLEST else 0.0 for each in values]
     falls = Cycle(Piecewise(marks, values), span, value_mult=max(decay_rate**drops, SMALLEST))
     return Sequence([(base_lr, 1), falls]) if late else falls
+
+
+def decay_factor(decay_fn: str | Callable[[float], float], steps: int, power: float, ratio: float) -> Schedule:
+    """From 1 down to 0, and then 0."""
+    if not isinstance(decay_fn, str):
+        return Table([decay_fn(step / steps) for step in range(steps + 1)])
+    if decay_fn == "exp":
+        return 1.0 / (1.0 - ratio) * (Exponential(1.0, ratio, steps) + -ratio)
+    if decay_fn in ("linear", "cosine"):
+        return (Linear if decay_fn == "linear" else Cosine)(1.0, 0.0, steps)
+    return -1.0 * Map(Linear(0.0, 1.0, steps), "power", 0.5 if decay_fn == "1-sqrt" else power) + 1.0

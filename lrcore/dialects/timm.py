@@ -4,25 +4,36 @@ A value is what `step(t)` or `step_update(t)` sets, so t counts epochs or update
 `optimizer`, `t_in_epochs` and `initialize` are left out. `PlateauLRScheduler` hangs on a metric and is not here. A
 `cycle_mul` below 1, with which timm comes to a logarithm of 0, is refused.
 
-Noise: timm draws a number again until it is within `noise_pct`, from torch's generator. Here it is a function of seed
-and update, so it has the same bounds and nearly the same distribution, but other numbers.
+Noise has timm's own numbers, which are those of torch's generator. `noise_type`, which timm's constructors leave
+out but for that of `PlateauLRScheduler`, is the attribute of that name.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence as Listed
-from fractions import Fraction
 from typing import Any
 
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, Exponential, Linear, Polynomial, Table
+from lrcore.curves import Constant, Cosine, Linear, Polynomial
 from lrcore.cycles import MAX_CYCLES, check_period_mult
 from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import through, until, wave
-from lrcore.dialects._timm_parts import Cycles, after_warmup, between, drops_every, is_whole, share, with_noise
+from lrcore.dialects._parts import through, wave
+from lrcore.dialects._timm_parts import (
+    Cycles,
+    Noisy,
+    after_warmup,
+    as_set,
+    between,
+    decay_factor,
+    decimal,
+    drops_every,
+    is_whole,
+    noise_range,
+    noise_seed,
+    share,
+)
 from lrcore.dialects._torchlike import drops_at
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule
@@ -47,7 +58,8 @@ MISSES_DROPS = Quirk(
 )
 FIRST_IS_BASE = Quirk(
     "first-is-base",
-    "update 0 has base_lr unless step(0) is called, which timm's training loop does not do, or there is a warm-up",
+    "update 0 has base_lr, or with a warm-up warmup_lr_init, and no noise, unless step(0) is called, which timm's "
+    "training loop does not do",
 )
 ONE_EARLY = Quirk(
     "one-early", "a milestone m acts at t = m - 1, an update before torch's, as timm documents", always=True
@@ -57,29 +69,17 @@ _steps = whole(1)
 _steps_or_0 = whole(0)
 
 
-def _noise_range(where: str, given: Any) -> tuple[int, int | None] | None:
-    """Updates [begin, end); an end of None is that of no run."""
-    if given is None:
-        return None
-    if isinstance(given, (list, tuple)) and len(given) == 2:
-        return _first(f"{where}[0]", given[0]), _first(f"{where}[1]", given[1])
-    return _first(where, given), None
-
-
-def _first(where: str, given: Any) -> int:
-    return math.ceil(not_negative(where, given))
-
-
 def _cycle_limit(where: str, given: Any) -> int:
     return int(whole(0, MAX_CYCLES, "a number of cycles")(where, given))
 
 
 _WARMUP: dict[str, Any] = {"base_lr": value, "warmup_t": _steps_or_0, "warmup_lr_init": value}
 _NOISE: dict[str, Any] = {
-    "noise_range_t": _noise_range,
+    "noise_range_t": noise_range,
     "noise_pct": positive,
-    "noise_std": positive,
-    "noise_seed": whole(0, what="a seed"),
+    "noise_std": not_negative,
+    "noise_seed": noise_seed,
+    "noise_type": choice("normal", "uniform"),
 }
 _CYCLES: dict[str, Any] = {
     "t_initial": _steps,
@@ -116,9 +116,10 @@ def CosineLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     k_decay: float = 1.0,
     *,
+    noise_type: str = "normal",
     strict: bool = False,
 ) -> Schedule:
     """Cosine waves with restarts: lrcore's `sgdr`, which ends each restart on a whole update and decays the height.
@@ -138,8 +139,8 @@ def CosineLRScheduler(
     cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
     made = cycles.of(shape, ends_at_min=True, strict=strict)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
-    return until(Constant(base_lr), 1, made) if strict and not warmup_t and not cycle_limit else made
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 @peer(
@@ -169,9 +170,10 @@ def PolyLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     k_decay: float = 1.0,
     *,
+    noise_type: str = "normal",
     strict: bool = False,
 ) -> Schedule:
     """A power of the rest of each cycle: lrcore's `Polynomial`, with restarts.
@@ -191,8 +193,8 @@ def PolyLRScheduler(
     cycles = Cycles(base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
     made = cycles.of(shape, ends_at_min=True, strict=strict)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
-    return until(Constant(base_lr), 1, made) if strict and not warmup_t and not cycle_limit else made
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 @peer(
@@ -223,8 +225,9 @@ def TanhLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     *,
+    noise_type: str = "normal",
     strict: bool = False,
 ) -> Schedule:
     """A hyperbolic tangent, with restarts.
@@ -245,24 +248,15 @@ def TanhLRScheduler(
     made = cycles.of(shape, ends_at_min=False, strict=strict)
     target = base_lr if warmup_prefix else made(warmup_t)
     made = after_warmup(made, warmup_t, warmup_lr_init, target, warmup_prefix)
-    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
-    return until(Constant(base_lr), 1, made) if strict and not warmup_t else made
-
-
-def _decay_t(where: str, given: Any) -> Fraction:
-    """An int or a decimal like 2.4, as it was written; what a product of it missed by rounding does not count."""
-    given = positive(where, given)
-    written = Fraction(repr(given))
-    near = written.limit_denominator(1000)
-    if near < 1 or abs(near - written) > written * Fraction(1, 10**12) or near.numerator > 10**12:
-        _check.refuse(where, "a number >= 1 of updates, whole or a fraction of thousandths at most", given)
-    return near
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 @peer(
     "base_lr * decay_rate**floor(t / decay_t); t < warmup_t: a line from warmup_lr_init to base_lr",
     "drops at t = decay_t, which need not be whole; t counts from the end of the warm-up unless warmup_prefix is False",
     MISSES_DROPS,
+    FIRST_IS_BASE,
     **_WARMUP,
     **_NOISE,
     decay_rate=positive,
@@ -278,8 +272,9 @@ def StepLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     *,
+    noise_type: str = "normal",
     strict: bool = False,
 ) -> Schedule:
     """A factor every `decay_t` updates: lrcore's `step_decay`, with a period like 2.4 too.
@@ -288,10 +283,11 @@ def StepLRScheduler(
         >>> StepLRScheduler(1.0, 2.5, 0.5).table(8).tolist()
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25]
     """
-    exact = _decay_t("StepLRScheduler.decay_t", decay_t)
+    exact = decimal("StepLRScheduler.decay_t", decay_t)
     made = drops_every(base_lr, exact, decay_rate, late=strict and exact.numerator // decay_t < exact.denominator)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 def _milestones(where: str, given: Any) -> tuple[int, ...]:
@@ -320,8 +316,9 @@ def MultiStepLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     *,
+    noise_type: str = "normal",
     strict: bool = False,
 ) -> Schedule:
     """A factor at each milestone, an update before it: lrcore's `Piecewise` has boundaries smaller by 1.
@@ -332,8 +329,8 @@ def MultiStepLRScheduler(
     """
     made = drops_at(base_lr, [max(milestone - 1, 0) for milestone in decay_t], decay_rate)
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
-    made = with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
-    return until(Constant(base_lr), 1, made) if strict and not warmup_t else made
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 STABLE = ("constant", "rsqrt", "power")
@@ -353,6 +350,7 @@ def _ratio(where: str, given: Any) -> float:
     "updates; stable is 1, (1 + t / stable_timescale)**-0.5 or **-stable_power; decay is 1 - p, 1 - sqrt(p), "
     "(1 + cos(pi * p)) / 2, 1 - p**decay_power or (decay_ratio**p - decay_ratio) / (1 - decay_ratio)",
     "the warm-up, from warmup_lr_init, is before t_initial; lr_min at t = warmup_t + t_initial, and holds",
+    FIRST_IS_BASE,
     **_WARMUP,
     **_NOISE,
     t_initial=_steps,
@@ -381,7 +379,10 @@ def WSDLRScheduler(
     noise_range_t: Listed[float] | float | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
+    *,
+    noise_type: str = "normal",
+    strict: bool = False,
 ) -> Schedule:
     """Warm-up, stable, decay: lrcore's `wsd`, with a stable phase that may fall, and more shapes of decay.
 
@@ -398,7 +399,7 @@ def WSDLRScheduler(
         timescale = positive("WSDLRScheduler.stable_timescale (or warmup_t)", stable_timescale or warmup_t)
         power = 0.5 if stable_fn == "rsqrt" else stable_power
         stable = (base_lr * Map(Line(1.0, 2.0, timescale), "power", -power)).clip(min=lr_min)
-    factor = _factor(decay_fn, decay_t, decay_power, decay_ratio)
+    factor = decay_factor(decay_fn, decay_t, decay_power, decay_ratio)
     held = t_initial - decay_t
     if stable_fn == "constant" and isinstance(factor, (Linear, Cosine)):
         decay: Schedule = type(factor)(max(base_lr, lr_min), lr_min, decay_t)
@@ -406,18 +407,8 @@ def WSDLRScheduler(
         decay = (stable.shift(held) + -lr_min) * factor + lr_min
     made = Sequence([(stable, held), decay]) if held else decay
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix=True)
-    return with_noise(made, noise_range_t, noise_pct, noise_std, noise_seed)
-
-
-def _factor(decay_fn: str | Callable[[float], float], steps: int, power: float, ratio: float) -> Schedule:
-    """From 1 down to 0, and then 0."""
-    if not isinstance(decay_fn, str):
-        return Table([decay_fn(step / steps) for step in range(steps + 1)])
-    if decay_fn == "exp":
-        return 1.0 / (1.0 - ratio) * (Exponential(1.0, ratio, steps) + -ratio)
-    if decay_fn in ("linear", "cosine"):
-        return (Linear if decay_fn == "linear" else Cosine)(1.0, 0.0, steps)
-    return -1.0 * Map(Linear(0.0, 1.0, steps), "power", 0.5 if decay_fn == "1-sqrt" else power) + 1.0
+    noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
+    return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)
 
 
 SCHEDULERS = ("cosine", "tanh", "step", "constant", "multistep", "poly", "wsd", "rsqrt")
@@ -437,7 +428,7 @@ def create_scheduler_v2(
     noise: float | Listed[float] | None = None,
     noise_pct: float = 0.67,
     noise_std: float = 1.0,
-    noise_seed: int = 42,
+    noise_seed: int | None = 42,
     cycle_mul: float = 1.0,
     cycle_decay: float = 0.1,
     cycle_limit: int = 1,
@@ -483,7 +474,7 @@ def create_scheduler_v2(
             return CosineLRScheduler(base_lr, t_initial, **common, k_decay=k_decay, strict=strict)
         return PolyLRScheduler(base_lr, t_initial, decay_rate, **common, k_decay=k_decay, strict=strict)
     if sched == "constant":
-        return StepLRScheduler(base_lr, 1, **common)
+        return StepLRScheduler(base_lr, 1, **common, strict=strict)
     if sched == "step":
         every = 90 if decay_epochs is None else decay_epochs
         return StepLRScheduler(base_lr, every * unit, decay_rate, **common, strict=strict)
@@ -500,4 +491,5 @@ def create_scheduler_v2(
         stable_timescale=None if stable_timescale is None else stable_timescale * unit,
         decay_fn=decay_fn or ("linear" if sched == "rsqrt" else "1-sqrt"),
         **common,
+        strict=strict,
     )

@@ -78,13 +78,18 @@ def test_timm(name, arguments):
         assert [schedule(t) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-11, abs=1e-17)
 
 
-def test_timm_with_noise_of_its_own():
-    scheduler = timm.CosineLRScheduler(optimizer(), t_initial=20, noise_range_t=(5, 9))
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("noise", [{"noise_range_t": (5, 9)}, {"noise_range_t": 3, "noise_seed": 7, "noise_std": 0.4}])
+def test_timm_with_its_noise(kind, noise):
+    """Which is read, not tabulated: no n is asked for."""
+    scheduler = timm.CosineLRScheduler(optimizer(), t_initial=20, **noise)
+    scheduler.noise_type = kind
     adopted = lr.adopt(scheduler)
-    assert adopted.notes[0] == "timm counts epochs here: a step of the schedule is an epoch"
-    assert "CosineLRScheduler differs from what was read of it, first at update 5" in adopted.notes[1]
-    scheduler.step(7)
-    assert adopted.schedule(7) == scheduler.optimizer.param_groups[0]["lr"]
+    assert adopted.notes == ("timm counts epochs here: a step of the schedule is an epoch",)
+    assert adopted.schedules[0] == in_timm.CosineLRScheduler(0.1, t_initial=20, noise_type=kind, **noise)
+    for t in range(30):
+        scheduler.step(t)
+        assert adopted.schedules[0](t) == pytest.approx(scheduler.optimizer.param_groups[0]["lr"], rel=1e-12)
 
 
 K = keras.optimizers.schedules

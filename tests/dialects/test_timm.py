@@ -258,6 +258,8 @@ def test_decay_t_is_a_decimal():
         ("TanhLRScheduler", {"t_initial": 20, "warmup_t": 3}),
         ("MultiStepLRScheduler", {"decay_t": [1, 5], "decay_rate": 0.5}),
         ("MultiStepLRScheduler", {"decay_t": [1, 5], "decay_rate": 0.5, "warmup_t": 2}),
+        ("StepLRScheduler", {"decay_t": 9, "noise_range_t": 0}),
+        ("WSDLRScheduler", {"t_initial": 20, "decay_t": 9, "noise_range_t": (0, 9), "warmup_t": 5}),
     ],
 )
 def test_strict_has_the_first_value_of_the_constructor(name, arguments):
@@ -285,25 +287,63 @@ def test_a_decay_of_ones_own():
         dialect.WSDLRScheduler(0.1, 20, 2, stable_fn="rsqrt")
 
 
+NOISY = {
+    "CosineLRScheduler": {"t_initial": 40, "cycle_limit": 2},
+    "PolyLRScheduler": {"t_initial": 70, "lr_min": 0.01},
+    "TanhLRScheduler": {"t_initial": 60},
+    "StepLRScheduler": {"decay_t": 20, "decay_rate": 0.5},
+    "MultiStepLRScheduler": {"decay_t": [20, 40], "decay_rate": 0.5},
+    "WSDLRScheduler": {"t_initial": 70, "decay_t": 20},
+}
+moments = st.one_of(st.integers(0, 60), st.floats(0.0, 60.0))
+NOISE = {
+    "noise_range_t": st.one_of(moments, st.tuples(moments, moments), st.tuples(moments, moments).map(list), st.none()),
+    "noise_pct": st.sampled_from([0.67, 0.1, 0.5, 0.9, 3.0, 50.0]),
+    "noise_std": st.sampled_from([1.0, 0.2, 0.1, 2.5, 0.0]),
+    "noise_seed": st.one_of(st.integers(0, 99), st.integers(-(2**40), 2**40), st.just(2**32 - 30), st.none()),
+}
+
+
+def with_noise(name, arguments, kind):
+    """A scheduler of timm, whose constructors leave the kind of noise out."""
+    optimizer, made = scheduler(name, arguments)
+    made.noise_type, made.noise_seed = kind, 42 if made.noise_seed is None else made.noise_seed
+    return optimizer, made
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("name", NOISY)
+@settings(max_examples=12, deadline=None)
+@given(noise=st.fixed_dictionaries(NOISE), warmup=st.booleans())
+def test_noise_has_timms_numbers(name, kind, noise, warmup):
+    arguments = {"base_lr": 0.3, **NOISY[name], **noise}
+    arguments |= {"warmup_t": 9, "warmup_lr_init": 0.01} if warmup else {}
+    optimizer, made = with_noise(name, arguments, kind)
+    built = {strict: getattr(dialect, name)(**arguments, noise_type=kind, strict=strict) for strict in (False, True)}
+    assert built[True](0) == optimizer.param_groups[0]["lr"]  # which has no noise
+    for t in [*range(63), 10**6, 2**32 - 43]:
+        made.step(t)
+        theirs = optimizer.param_groups[0]["lr"]
+        np.testing.assert_allclose(built[False](t), theirs, rtol=1e-12, atol=1e-15, err_msg=str(t))
+        assert t == 0 or built[True](t) == built[False](t)
+
+
 @pytest.mark.parametrize(("pct", "std"), [(0.67, 1.0), (0.1, 1.0), (0.5, 0.2), (0.9, 0.1)])
-def test_noise_has_timms_bounds_and_spread(pct, std):
-    n, common = 4000, {"base_lr": 1.0, "decay_t": 10_000, "noise_range_t": (10, n_end := 3990)}
-    ours = dialect.StepLRScheduler(**common, noise_pct=pct, noise_std=std).table(n)
-    theirs = stepped("StepLRScheduler")({**common, "noise_pct": pct, "noise_std": std}, n)
-    for values in (ours, theirs):
-        assert (values[:10] == 1.0).all()
-        assert (values[n_end:] == 1.0).all()
-        assert np.abs(values - 1.0).max() <= pct
-    noise, expected = ours[10:n_end] - 1.0, theirs[10:n_end] - 1.0
-    # Two samples of 3980 of the same distribution differ by 0.031 at one time in 20 (Kolmogorov and Smirnov); the
-    # logistic curve may add 0.01.
-    places = np.linspace(-pct, pct, 200)
-    shares = [np.searchsorted(np.sort(sample), places) / len(sample) for sample in (noise, expected)]
-    assert np.abs(shares[0] - shares[1]).max() < 0.045
-    again = dialect.StepLRScheduler(**common, noise_pct=pct, noise_std=std, noise_seed=42).table(n)
-    other = dialect.StepLRScheduler(**common, noise_pct=pct, noise_std=std, noise_seed=43).table(n)
-    assert (again == ours).all()
-    assert (other != ours)[10:n_end].mean() > 0.99
+def test_a_long_run_of_noise(pct, std):
+    arguments = {"base_lr": 1.0, "decay_t": 10_000, "noise_range_t": (10, 3990), "noise_pct": pct, "noise_std": std}
+    ours = dialect.StepLRScheduler(**arguments).table(4000)
+    np.testing.assert_allclose(ours, stepped("StepLRScheduler")(arguments, 4000), rtol=0, atol=3e-16)
+    assert np.flatnonzero(ours != 1.0).tolist() == list(range(10, 3990))
+    assert np.abs(ours - 1.0).max() < pct
+
+
+def test_what_noise_takes():
+    assert dialect.StepLRScheduler(0.1, 30, 0.5, noise_seed=7) == ExponentialDecay(0.1, 0.5, 30).staircase(30)
+    narrow = r"Noise.bound: expected a number >= 0.001, got 1e-05"
+    with pytest.raises(ValueError, match=narrow):
+        dialect.StepLRScheduler(0.1, 30, noise_range_t=3, noise_pct=1e-5)
+    with pytest.raises(ValueError, match=r"noise_type: expected 'normal' or 'uniform', got 'unifrom'.*did you mean"):
+        dialect.StepLRScheduler(0.1, 30, noise_range_t=3, noise_type="unifrom")
 
 
 def test_noise_without_an_end_and_in_no_range():
