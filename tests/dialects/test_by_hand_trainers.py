@@ -1,12 +1,12 @@
-"""DeepSpeed, Megatron, OLMo-core and torchtitan, beside their formulas in plain Python."""
+"""DeepSpeed, Megatron and torchtitan, beside their formulas in plain Python."""
 
 import math
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from twins import FAR, Twin, compare, held, or_0
+from twins import Twin, compare, held, or_0
 
-from lrcore.dialects import deepspeed, megatron, olmo, torchtitan
+from lrcore.dialects import deepspeed, megatron, torchtitan
 from lrcore.dialects._dialect import PEERS
 
 rates = st.floats(1e-4, 1.0)
@@ -155,96 +155,6 @@ def megatron_arguments(draw):
     return arguments
 
 
-# ---- OLMo-core ----
-
-
-def rise(t, first, peak, steps):
-    return first + (peak - first) * min(t, steps) / steps if steps else peak
-
-
-def share_of(steps, share, run):
-    return round(run * share) if steps is None else steps
-
-
-def ol_constant(t, initial_lr, max_steps, warmup=None, warmup_fraction=None, warmup_min_lr=0.0):
-    return rise(t, warmup_min_lr, initial_lr, share_of(warmup, warmup_fraction, max_steps))
-
-
-def ol_wsd(
-    t,
-    initial_lr,
-    max_steps,
-    warmup=None,
-    decay=None,
-    warmup_fraction=None,
-    warmup_min_lr=0.0,
-    decay_min_lr=0.0,
-    least_left=-FAR,
-):
-    up, down = share_of(warmup, warmup_fraction, max_steps), share_of(decay, 0.1, max_steps)
-    if t <= up:
-        return rise(t, warmup_min_lr, initial_lr, up)
-    if down and t >= max_steps - down:
-        return decay_min_lr + (initial_lr - decay_min_lr) * max(min(max_steps - t, down), least_left) / down
-    return initial_lr
-
-
-def ol_after_warmup(curve):
-    """What the schedulers share that begin with `t < warmup` and end at a share of the peak."""
-
-    def at(t, initial_lr, max_steps, warmup=None, warmup_fraction=None, alpha_f=0.1, t_max=None, warmup_min_lr=0.0):
-        run = max_steps if t_max is None else t_max
-        up, floor = share_of(warmup, warmup_fraction, run), initial_lr * alpha_f
-        peak = floor + (initial_lr - floor) * curve(0.0)
-        if t < up:
-            return rise(t, warmup_min_lr, peak, up)
-        return floor if t >= run else floor + (initial_lr - floor) * curve((t - up) / (run - up))
-
-    return at
-
-
-def ol_sqrt(t, initial_lr, warmup, max_steps, alpha_f=0.1, warmup_min_lr=0.0):
-    assert max_steps
-    floor = initial_lr * alpha_f
-    root = math.sqrt(warmup / max(t, 1))
-    return rise(t, warmup_min_lr, initial_lr, warmup) if t < warmup else floor + (initial_lr - floor) * root
-
-
-ol_cosine = ol_after_warmup(lambda share: (1 + math.cos(math.pi * share)) / 2)
-
-
-def ol_cut(t, decay=None, decay_min_lr=0.0, **arguments):
-    run = arguments["max_steps"]
-    down = share_of(decay, 0.1, run)
-    if down and t >= run - down:
-        begin = ol_cosine(run - down, **arguments)
-        return decay_min_lr + (begin - decay_min_lr) * min(run - t, down) / down
-    return ol_cosine(t, **arguments)
-
-
-def ol_wsds(t, initial_lr, period_lengths, warmup, decay, warmup_min_lr=0.0, decay_min_lr=0.0):
-    if t < warmup:
-        return rise(t, warmup_min_lr, initial_lr, warmup)
-    begin = 0
-    for length in period_lengths:
-        if t <= begin + length:
-            left = begin + length - t
-            return initial_lr if left > decay else decay_min_lr + (initial_lr - decay_min_lr) * left / decay
-        begin += length
-    return decay_min_lr
-
-
-warmups = st.one_of(some(warmup=from_0), some(warmup_fraction=or_0(0.9)))
-
-
-def with_warmup(**fields):
-    return st.builds(lambda a, b: a | b, some(initial_lr=rates, warmup_min_lr=or_0(0.1), **fields), warmups)
-
-
-def run_end(max_steps, **_):
-    return max_steps
-
-
 # ---- torchtitan ----
 
 
@@ -336,46 +246,6 @@ TWINS = [
         ),
         mt_wd,
     ),
-    Twin("olmo.ConstantScheduler", some(initial_lr=rates), lambda _, initial_lr: initial_lr),
-    Twin("olmo.ConstantWithWarmup", with_warmup(max_steps=spans), ol_constant),
-    Twin(
-        "olmo.WSD",
-        with_warmup(max_steps=spans, decay=st.one_of(st.none(), from_0), decay_min_lr=or_0(0.1)),
-        lambda t, **arguments: ol_wsd(t, least_left=0, **arguments),
-        ol_wsd,
-    ),
-    Twin(
-        "olmo.LinearWithWarmup",
-        with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)),
-        ol_after_warmup(lambda share: 1 - share),
-    ),
-    Twin("olmo.InvSqrtWithWarmup", some(initial_lr=rates, max_steps=spans, warmup=spans, alpha_f=shares), ol_sqrt),
-    Twin(
-        "olmo.CosWithWarmup", with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)), ol_cosine
-    ),
-    Twin(
-        "olmo.HalfCosWithWarmup",
-        with_warmup(max_steps=spans, alpha_f=shares, t_max=st.one_of(st.none(), spans)),
-        ol_after_warmup(lambda share: (1 + math.cos(math.pi * (1 + share) / 2)) / 2),
-    ),
-    Twin(
-        "olmo.CosWithWarmupAndLinearDecay",
-        with_warmup(max_steps=st.integers(20, 30), alpha_f=shares, decay=st.integers(1, 20), decay_min_lr=or_0(0.1)),
-        held(ol_cut, run_end),
-        ol_cut,
-    ),
-    Twin(
-        "olmo.WSDS",
-        some(
-            initial_lr=rates,
-            period_lengths=st.lists(st.integers(10, 20), min_size=1, max_size=3),
-            warmup=st.integers(0, 5),
-            decay=st.integers(1, 5),
-            decay_min_lr=or_0(0.1),
-        ),
-        ol_wsds,
-        corners=({"initial_lr": 1.0, "period_lengths": [4, 2, 3], "warmup": 2, "decay": 2},),
-    ),
     Twin(
         "torchtitan.linear_warmup_stable_decay",
         some(
@@ -405,6 +275,6 @@ def test_corner(twin, arguments):
 
 
 def test_every_schedule_has_a_twin():
-    modules = (deepspeed, megatron, olmo, torchtitan)
+    modules = (deepspeed, megatron, torchtitan)
     rooms = {module.__name__.rpartition(".")[2] for module in modules}
     assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS}
