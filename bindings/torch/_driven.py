@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore import Schedule, _check
 from lrcore.schedule import is_schedule
@@ -41,10 +42,17 @@ def driven(where: str, schedule: Any, param: str) -> Driven:
 
 def _schedules(where: str, given: Any) -> tuple[Schedule, ...]:
     if not isinstance(given, (list, tuple)):
-        return (is_schedule(where, given),)
+        return (_one(where, given),)
     if not given:
         _check.refuse(where, "a schedule for each group", given)
-    return tuple(is_schedule(f"{where}[{at}]", one) for at, one in enumerate(given))
+    return tuple(_one(f"{where}[{at}]", one) for at, one in enumerate(given))
+
+
+def _one(where: str, given: Any) -> Schedule:
+    if isinstance(given, LRScheduler):
+        allowed = "a schedule or a number (lrcore.adopt makes a schedule of a scheduler of torch)"
+        _check.refuse(where, allowed, given, TypeError)
+    return is_schedule(where, given)
 
 
 def slot_of(param: str, group: Group) -> Slot:

@@ -212,10 +212,11 @@ class Scheduler(LRScheduler):
         if plan is None or plan.listed is not listed or plan.count != len(listed) or plan.uniform is None:
             self._write()
             return
-        # Most runs: one value for all groups, all of them floats. `_write` would cost half as much again.
+        # Most runs: one value for all groups, all of them floats. `_write` would cost twice as much.
         value_of, key, groups = plan.uniform
         if groups[0][key] is not plan.written:
-            self._look_at_other_hands(plan)
+            self._write()
+            return
         plan.written = value = value_of(last_epoch // self.step_scale)
         for group in groups:
             group[key] = value
@@ -226,7 +227,9 @@ class Scheduler(LRScheduler):
         self._rests = False
         if epoch is not None:
             self._board().take_over(self)
-        self.refresh()
+        if epoch is not None or self._is_initial:
+            self._plan = None  # what stands in the groups is another's, or the optimizer's first rate
+        self._write()
 
     def refresh(self) -> None:
         """Writes the values of now, after `lr_scale` of a group, say, was changed by hand.
@@ -263,7 +266,7 @@ class Scheduler(LRScheduler):
         if plan is None or plan.listed is not listed or plan.count != len(listed):
             plan = self._plan = self._planned()
         elif plan.written is not None and plan.first() is not plan.written:
-            self._look_at_other_hands(plan)
+            plan = self._after_other_hands(plan)
         if self.is_shared:
             self._write_products()
         else:
@@ -317,12 +320,11 @@ class Scheduler(LRScheduler):
                     value *= member._factor(sharing[member], position, member.updates)
             put(group, slot, value)
 
-    def _look_at_other_hands(self, plan: Plan) -> None:
+    def _after_other_hands(self, plan: Plan) -> Plan:
         """Something else has written since the last step: it is overwritten, and said so once."""
         found, written = plan.first(), plan.written
-        if found is None:
-            self._plan = None  # a tensor now
-            self._plan = self._planned()
+        if found is None:  # it is a tensor now
+            plan = self._plan = self._planned()
         elif found != written and not self._has_warned and not self.is_shared:
             self._has_warned = True
             warnings.warn(
@@ -331,6 +333,7 @@ class Scheduler(LRScheduler):
                 "Scheduler(..., plateau=...), or use the schedulers of lrcore.bindings.torch.lr_scheduler",
                 stacklevel=4,
             )
+        return plan
 
     def get_last_lr(self) -> list[float | torch.Tensor]:
         """The learning rate that each group has; of a tensor a copy.
@@ -507,8 +510,8 @@ class Scheduler(LRScheduler):
         if loaded.plateau is not None and self.plateau is not None:
             self.plateau.load_state_dict(loaded.plateau, on_mismatch=mode)
         elif (loaded.plateau is None) != (self.plateau is None) and mode == "raise":
-            has, lacks = ("a", "none") if self.plateau is None else ("none", "one")
-            raise ValueError(f"{where}: expected a state with {lacks} plateau controller, got one with {has}")
+            needed, found = ("without", "with") if self.plateau is None else ("with", "without")
+            raise ValueError(f"{where}: expected a state {needed} a plateau controller, got one {found}")
         self.last_epoch = loaded.updates_as(self.step_scale)
         self._step_count = loaded.step_count
         self._plan, self._rests = None, loaded.rests
