@@ -15,17 +15,19 @@ from lrcore.curves import (
     Constant as Constant,
     Cosine as Cosine,
     Exponential as Exponential,
-    ExponentialDecay as ExponentialDecay,
     Interpolate as Interpolate,
-    InverseSqrt as InverseSqrt,
-    InverseTimeDecay as InverseTimeDecay,
     Linear as Linear,
-    NaturalExpDecay as NaturalExpDecay,
     Piecewise as Piecewise,
     Polynomial as Polynomial,
     Table as Table,
 )
 from lrcore.cycles import Cycle as Cycle
+from lrcore.decays import (
+    ExponentialDecay as ExponentialDecay,
+    InverseSqrt as InverseSqrt,
+    InverseTimeDecay as InverseTimeDecay,
+    NaturalExpDecay as NaturalExpDecay,
+)
 from lrcore.durations import UnboundError as UnboundError
 from lrcore.functions import Line as Line, Map as Map, Noise as Noise
 from lrcore.insight import explain as explain

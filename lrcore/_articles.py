@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, NaturalExpDecay, Piecewise
+from lrcore.curves import Constant, Cosine, Exponential, Piecewise
+from lrcore.decays import ExponentialDecay, NaturalExpDecay
 from lrcore.recipes import cyclic_polynomial, sgdr, step_decay
 from lrcore.schedule import Schedule
 

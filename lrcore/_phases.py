@@ -19,20 +19,9 @@ from typing import NamedTuple
 
 from lrcore._check import END_OF_STEPS, LARGEST, SMALLEST
 from lrcore.compose import Clip, Product, Scale, Sequence, Shift, Staircase, Stretch, Sum
-from lrcore.curves import (
-    Constant,
-    Cosine,
-    Exponential,
-    ExponentialDecay,
-    Interpolate,
-    InverseSqrt,
-    InverseTimeDecay,
-    Linear,
-    NaturalExpDecay,
-    Piecewise,
-    Polynomial,
-)
+from lrcore.curves import Constant, Cosine, Exponential, Interpolate, Linear, Piecewise, Polynomial
 from lrcore.cycles import Cycle, restart_steps
+from lrcore.decays import ExponentialDecay, InverseSqrt, InverseTimeDecay, NaturalExpDecay
 from lrcore.functions import Map
 from lrcore.schedule import Schedule
 

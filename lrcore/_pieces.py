@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lrcore._rows import scaled
-from lrcore.curves import Interpolate, InverseSqrt, Piecewise, Table
+from lrcore.curves import Interpolate, Piecewise, Table
+from lrcore.decays import InverseSqrt
 from lrcore.schedule import LAST_STEP, Schedule
 
 MAX_PIECES = 2048  # more of them in a range are scanned faster than they are told apart

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from lrcore import _check, compose, curves, cycles, functions, recipes
+from lrcore import _check, compose, curves, cycles, decays, functions, recipes
 from lrcore.schedule import Schedule
 
 LONGEST = 1 << 20  # characters
@@ -98,9 +98,8 @@ def _defined_in(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 def _names() -> dict[str, Callable[..., Schedule]]:
-    nodes = {
-        name: node for module in (curves, compose, cycles, functions) for name, node in _defined_in(module).items()
-    }
+    modules = (curves, decays, compose, cycles, functions)
+    nodes = {name: node for module in modules for name, node in _defined_in(module).items()}
     classes = {name: item for name, item in nodes.items() if isinstance(item, type) and issubclass(item, Schedule)}
     return {**classes, **_defined_in(recipes)}
 

@@ -12,8 +12,9 @@ from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore._rows import rounded
 from lrcore.compose import Sequence
-from lrcore.curves import SEGMENTS, Cosine, ExponentialDecay, InverseSqrt, Linear, Polynomial
+from lrcore.curves import SEGMENTS, Cosine, Linear, Polynomial
 from lrcore.cycles import Cycle, check_period_mult
+from lrcore.decays import ExponentialDecay, InverseSqrt
 from lrcore.durations import Duration, updates
 from lrcore.late import recipe
 from lrcore.schedule import Schedule, is_schedule

@@ -46,16 +46,8 @@ from lrcore._phases import (
     with_children,
 )
 from lrcore.compose import Scale, Shift, Stretch, Sum
-from lrcore.curves import (
-    Constant,
-    Cosine,
-    Exponential,
-    ExponentialDecay,
-    InverseTimeDecay,
-    Linear,
-    NaturalExpDecay,
-    Polynomial,
-)
+from lrcore.curves import Constant, Cosine, Exponential, Linear, Polynomial
+from lrcore.decays import ExponentialDecay, InverseTimeDecay, NaturalExpDecay
 from lrcore.schedule import RoundingWarning, Schedule
 
 KEEPS = ("value", "position", "shape")

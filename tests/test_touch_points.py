@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lrcore as lr
-from lrcore import _engine, compose, curves, cycles, functions, recipes
+from lrcore import _engine, compose, curves, cycles, decays, functions, recipes
 
 ROOT = Path(__file__).parents[1]
 NODES = [
@@ -29,7 +29,9 @@ def public(module, kind):
 
 
 def test_every_node_and_recipe_is_exported():
-    nodes = {name for module in (curves, compose, cycles, functions) for name in public(module, inspect.isclass)}
+    nodes = {
+        name for module in (curves, decays, compose, cycles, functions) for name in public(module, inspect.isclass)
+    }
     assert nodes | {"Schedule"} == set(NODES)
     assert public(recipes, inspect.isfunction) == set(RECIPES)
 

@@ -10,8 +10,9 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import END_OF_STEPS
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, InverseTimeDecay, Linear, Polynomial
+from lrcore.curves import Constant, Cosine, Linear, Polynomial
 from lrcore.cycles import MAX_CYCLES, Cycle
+from lrcore.decays import InverseTimeDecay
 from lrcore.functions import Line, Map
 from lrcore.recipes import sgdr
 from lrcore.schedule import Schedule

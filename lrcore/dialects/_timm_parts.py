@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from lrcore import _check
 from lrcore._check import SMALLEST
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Table
+from lrcore.curves import Constant, Cosine, Exponential, Linear, Piecewise, Table
 from lrcore.cycles import Cycle
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._parts import _cycles, through, until
 from lrcore.functions import Map, Noise
 from lrcore.schedule import Schedule

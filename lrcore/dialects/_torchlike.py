@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from lrcore import _check
 from lrcore._check import SMALLEST, value
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Table
+from lrcore.curves import Constant, Cosine, Linear, Piecewise, Table
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._parts import through, wave
 from lrcore.schedule import Schedule
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from lrcore._check import did_you_mean, not_negative, positive, refuse, value
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Cosine, Linear, Piecewise, Polynomial
 from lrcore.cycles import Cycle, check_period_mult
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import many, peer
 from lrcore.dialects._parts import until
 from lrcore.durations import LONGEST, Duration, is_text, updates

@@ -12,7 +12,8 @@ from typing import Any
 
 from lrcore._check import choice, not_negative, refuse, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, InverseTimeDecay, Linear, Piecewise
+from lrcore.curves import Constant, Cosine, Linear, Piecewise
+from lrcore.decays import InverseTimeDecay
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule

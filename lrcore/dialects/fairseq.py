@@ -27,8 +27,9 @@ from lrcore._check import (
     whole,
 )
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Constant, Cosine, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Cosine, Exponential, Linear, Piecewise, Polynomial
 from lrcore.cycles import MAX_CYCLES, Cycle, check_period_mult
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.dialects._parts import restarts
 from lrcore.schedule import Schedule, is_schedule

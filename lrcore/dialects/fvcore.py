@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from lrcore import _check
 from lrcore._check import SMALLEST, choice, positive, whole
 from lrcore.compose import Product, Sequence
-from lrcore.curves import Constant, Exponential, ExponentialDecay, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Exponential, Linear, Piecewise, Polynomial
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine, through, wave
 from lrcore.dialects._torchlike import held

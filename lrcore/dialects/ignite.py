@@ -17,8 +17,9 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import END_OF_STEPS, SMALLEST, flag, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Cosine, ExponentialDecay, Interpolate, Linear
+from lrcore.curves import Cosine, Interpolate, Linear
 from lrcore.cycles import MAX_CYCLES, Cycle, check_period_mult
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import many, optional, peer
 from lrcore.dialects._torchlike import Factors, drops_at, factors, factors_over
 from lrcore.functions import Line

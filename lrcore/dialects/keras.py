@@ -12,8 +12,9 @@ from collections.abc import Sequence as Listed
 from lrcore import _check
 from lrcore._check import flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Cosine, ExponentialDecay as Exponential, InverseTimeDecay as Inverse, Linear, Piecewise
+from lrcore.curves import Cosine, Linear, Piecewise
 from lrcore.cycles import check_period_mult
+from lrcore.decays import ExponentialDecay as Exponential, InverseTimeDecay as Inverse
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import polynomial, restarts, stairs
 from lrcore.schedule import Schedule

@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 
 from lrcore._check import choice, not_negative, refuse, value, whole
-from lrcore.curves import Constant, InverseSqrt
+from lrcore.curves import Constant
+from lrcore.decays import InverseSqrt
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.dialects._moments import Curve, along, segment
 from lrcore.dialects._parts import through, until

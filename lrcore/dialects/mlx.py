@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from lrcore._check import positive, refuse, value, whole
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Cosine, ExponentialDecay, Linear
+from lrcore.curves import Cosine, Linear
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import many, peer
 from lrcore.recipes import step_decay as lrcore_step_decay
 from lrcore.schedule import Schedule, is_schedule

@@ -19,7 +19,8 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Polynomial
+from lrcore.curves import Constant, Cosine, Linear, Polynomial
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import PEERS, Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
 from lrcore.dialects._torchlike import drops_at, held, one_cycle

@@ -17,7 +17,8 @@ from typing import Any
 
 from lrcore._check import not_negative, number, positive, refuse, value, whole
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import Constant, Exponential, ExponentialDecay, InverseSqrt, Linear
+from lrcore.curves import Constant, Exponential, Linear
+from lrcore.decays import ExponentialDecay, InverseSqrt
 from lrcore.dialects._dialect import many, optional, peer
 from lrcore.dialects._moments import segment
 from lrcore.dialects._olmo_parts import (

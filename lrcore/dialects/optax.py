@@ -14,7 +14,8 @@ from typing import Any
 from lrcore import _check, recipes
 from lrcore._check import END_OF_STEPS, choice, flag, not_negative, positive, refuse, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Interpolate, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Cosine, Interpolate, Linear, Piecewise, Polynomial
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import stairs
 from lrcore.functions import Map

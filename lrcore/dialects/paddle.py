@@ -12,16 +12,13 @@ from typing import Any
 from lrcore import recipes
 from lrcore._check import choice, flag, not_negative, positive, refuse, value, whole
 from lrcore.compose import Sequence as InSequence
-from lrcore.curves import (
-    Constant,
-    Cosine,
+from lrcore.curves import Constant, Cosine, Linear, Piecewise
+from lrcore.cycles import Cycle
+from lrcore.decays import (
     ExponentialDecay as _ExponentialDecay,
     InverseTimeDecay as _InverseTimeDecay,
-    Linear,
     NaturalExpDecay as _NaturalExpDecay,
-    Piecewise,
 )
-from lrcore.cycles import Cycle
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._moments import along
 from lrcore.dialects._parts import cosine, polynomial

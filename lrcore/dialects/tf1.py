@@ -15,8 +15,9 @@ from collections.abc import Sequence as Listed
 
 from lrcore._check import flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, InverseTimeDecay, Linear, NaturalExpDecay, Piecewise
+from lrcore.curves import Constant, Cosine, Linear, Piecewise
 from lrcore.cycles import check_period_mult
+from lrcore.decays import ExponentialDecay, InverseTimeDecay, NaturalExpDecay
 from lrcore.dialects._dialect import Quirk, many, peer
 from lrcore.dialects._parts import polynomial, restarts, stairs
 from lrcore.functions import Map, Noise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lrcore._check import not_negative, positive, refuse, value, whole
-from lrcore.curves import Constant, ExponentialDecay, InverseTimeDecay, Linear
+from lrcore.curves import Constant, Linear
+from lrcore.decays import ExponentialDecay, InverseTimeDecay
 from lrcore.dialects._dialect import Quirk, peer
 from lrcore.dialects._moments import along
 from lrcore.dialects._parts import until

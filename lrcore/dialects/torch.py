@@ -14,8 +14,9 @@ import numpy as np
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Product, Sequence as InSequence
-from lrcore.curves import Constant, Cosine, ExponentialDecay, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Cosine, Linear, Piecewise, Polynomial
 from lrcore.cycles import Cycle
+from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
 from lrcore.dialects._torchlike import drops_at, factors, factors_over, multiplied, one_cycle

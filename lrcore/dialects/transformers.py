@@ -15,8 +15,9 @@ from typing import Any
 from lrcore import _check
 from lrcore._check import choice, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, InverseSqrt, Linear, Polynomial
+from lrcore.curves import Constant, Cosine, Linear, Polynomial
 from lrcore.cycles import MAX_CYCLES, Cycle
+from lrcore.decays import InverseSqrt
 from lrcore.dialects._dialect import Quirk, optional, peer
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule

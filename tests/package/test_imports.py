@@ -31,6 +31,7 @@ RANKS = {
     "plateau": 3,
     "smoothing": 1,
     "curves": 3,
+    "decays": 3,
     "cycles": 3,
     "cycles": 3,
     "compose": 4,
