@@ -293,7 +293,8 @@ class DropIn(LRScheduler):
             lr, low = group["lr"], self._low(at, group)
             if self._is_ours(at, lr):
                 roots[at] = roots[at] if bases is None else bases[at]
-                rates.append(mix(w, roots[at], low))
+                # At weight 0 a rate that somebody wrote has no root, and stays.
+                rates.append(self._kept(near(copied(lr)), low) if w == before == 0.0 else mix(w, roots[at], low))
                 continue
             is_alone = False
             lr = near(copied(lr))
@@ -354,7 +355,11 @@ class DropIn(LRScheduler):
             return None
         if not groups or not all(type(one) is float and one == lows[0] for one in map(near, lows)):
             return None
-        if not all(type(root) is float for root in roots):
+        w = self._w(self.last_epoch)
+        if any(
+            type(root) is not float or mix(w, root, lows[0]) != rate
+            for root, rate in zip(roots, self._last_lr, strict=True)
+        ):
             return None
         shared = roots[0] if roots.count(roots[0]) == len(roots) else roots
         return self._weight, groups, len(groups), list(self.base_lrs), shared, float(lows[0]), self._momentum_writer()

@@ -81,6 +81,14 @@ class ConstantLR(_Chainable, peer.ConstantLR):
     def _odd_weight(self) -> Weight:
         return closed_form(peer.ConstantLR, factor=self.factor, total_iters=self.total_iters)
 
+    def _placed_rates(self, epoch: float) -> list[Any]:
+        rates = super()._placed_rates(epoch)
+        if self.total_iters > 0 or self.factor == 0.0:
+            return rates
+        # torch's closed form is past its end here, its recursion, and so the weight, for ever before.
+        rates, self._roots = self._own_roots(), [root / self.factor for root in self._own_roots()]
+        return rates
+
 
 class LinearLR(_Chainable, peer.LinearLR):
     """torch's LinearLR: from `base_lr * start_factor` to `base_lr * end_factor` in `total_iters` updates.
@@ -183,6 +191,9 @@ class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
 
     def _rises(self, epoch: float) -> bool:
         return bool(self.T_max) and (epoch - 1 - self.T_max) % (2 * self.T_max) == 0
+
+    def _prepared(self) -> Any:
+        return super()._prepared() if self._roots == self._own_roots() else None  # others are lost where it rises
 
 
 class _Lambdas(DropIn):

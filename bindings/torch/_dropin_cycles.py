@@ -153,24 +153,21 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
             is_far(value) for group in groups for value in map(group.get, ("initial_lr", "max_lr", "min_lr"))
         )
 
-    def _curves(self, kind: str) -> list[Weight]:
+    def _curves(self, kind: str, names: tuple[str, ...]) -> list[Weight]:
         """The curve of each group, made once for those with the same points."""
-        made: dict[Any, Weight] = {}
-        names = ("initial_lr", "max_lr", "min_lr") if kind == "lr" else ("max_momentum", "base_momentum")
-        keys = [tuple(float(group[name]) for name in names) for group in self.optimizer.param_groups]
-        for key, group in zip(keys, self.optimizer.param_groups, strict=True):
+        made: dict[Any, Weight] = self._weight or {}  # type: ignore[assignment]
+        self._weight = made  # type: ignore[assignment]
+        curves = []
+        for group in self.optimizer.param_groups:
+            key = tuple(float(group[name]) for name in names)
             if key not in made:
                 made[key] = self._curve(group, kind)
-        return [made[key] for key in keys]
+            curves.append(made[key])
+        return curves
 
     def _made(self) -> tuple[list[Weight], list[Weight]]:
-        """The curves of the groups, kept while the groups are the same."""
-        groups = self.optimizer.param_groups
-        kept: Any = self._weight
-        if kept is None or kept[0] is not groups or len(kept[1]) != len(groups):
-            momenta = self._curves("momentum") if self.cycle_momentum else []
-            kept = self._weight = groups, self._curves("lr"), momenta  # type: ignore[assignment]
-        return kept[1], kept[2]
+        momenta = self._curves("momentum", ("max_momentum", "base_momentum")) if self.cycle_momentum else []
+        return self._curves("lr", ("initial_lr", "max_lr", "min_lr")), momenta
 
     def _w(self, epoch: float) -> float:
         return self._made()[0][0](epoch)  # type: ignore[arg-type]
