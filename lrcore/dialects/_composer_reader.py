@@ -29,14 +29,14 @@ _TIMES = ("step_size", "milestones", "t_max", "decay_period", "t_0", "t_warmup")
 class Run(NamedTuple):
     """What Composer's times come to, which are told by a run's other keys."""
 
-    ratio: Decimal
+    ratio: float
     most: tuple[Decimal, str] | None  # max_duration, scaled
     steps_per_epoch: int | None
 
     def time(self, given: Any, *, scaled: bool) -> Any:
         """A time as Composer converts it: a share is one of max_duration; epochs are batches, where it is known of how
-        many; any other time is scaled; and what is not whole is rounded down."""
-        from lrcore.dialects.composer import parts_of
+        many; any other time is scaled; and what is not whole is cut."""
+        from lrcore.dialects.composer import parts_of, whole_of
 
         if isinstance(given, (list, tuple)):
             return [self.time(item, scaled=scaled) for item in given]
@@ -44,21 +44,24 @@ class Run(NamedTuple):
         if found is None or (found[1] == "dur" and self.most is None):
             return given  # what is wrong is said where the argument is checked
         number, unit = found
-        ratio = self.ratio if scaled else Decimal(1)
+        ratio = self.ratio if scaled else 1.0
+        most = (Decimal(1), unit)
         if unit == "dur" and self.most is not None:
-            number, unit, ratio = number * self.most[0], self.most[1], Decimal(1)
+            most, unit, ratio = self.most, self.most[1], 1.0
+        batches = 1
         if unit == "ep" and self.steps_per_epoch:
-            number, unit = number * self.steps_per_epoch, "ba"
-        if ratio == 1 and unit == found[1]:
+            batches, unit = self.steps_per_epoch, "ba"
+        if ratio == 1.0 and unit == found[1]:
             return given
-        return f"{number * ratio if unit == 'ep' else int(number * ratio):{'f' if unit == 'ep' else 'd'}}{unit}"
+        if unit == "ep":  # of which bind makes batches
+            return f"{number * most[0] * Decimal(repr(ratio)):f}ep"
+        return f"{whole_of(number, batches, most[0], ratio)}{unit}"
 
 
 def run_of(config: Config, steps_per_epoch: int | None) -> Run:
-    from lrcore.dialects.composer import parts_of
+    from lrcore.dialects.composer import parts_of, whole_of
 
-    scale = config.take("scale_schedule_ratio", positive, 1.0)
-    ratio = Decimal(repr(float(scale or 1.0)))
+    ratio = float(config.take("scale_schedule_ratio", positive, 1.0) or 1.0)
     given = config.keys.get("max_duration")
     if given is None:
         return Run(ratio, None, steps_per_epoch)
@@ -66,9 +69,9 @@ def run_of(config: Config, steps_per_epoch: int | None) -> Run:
     if found is None or found[1] == "dur" or found[0] <= 0:
         config.wrong("max_duration", f'expected a time such as "4800ba" or "3ep", got {_check.shown(given)}')
         return Run(ratio, None, steps_per_epoch)
-    most = found[0] if ratio == 1 else Decimal(int(found[0] * ratio))
+    most = found[0] if ratio == 1.0 else Decimal(whole_of(found[0], ratio))
     if not most:
-        config.wrong("scale_schedule_ratio", f"expected one that leaves something of {given!r}, got {scale!r}")
+        config.wrong("scale_schedule_ratio", f"expected one that leaves something of {given!r}, got {ratio!r}")
     return Run(ratio, (most, found[1]), steps_per_epoch)
 
 
@@ -145,11 +148,10 @@ def of_name(config: Config, name: Any, base: BaseRate, run: Run, strict: bool) -
     assert peer is not None
     arguments = inspect.signature(peer.build).parameters
     given = {key: _plain(item) for key, item in config.keys.items() if key != "name"}
-    scale_warmup = config.take("scale_warmup", _check.flag, False) if "t_warmup" in arguments else False
-    if "t_warmup" in arguments:
-        given.pop("scale_warmup", None)
+    if "scale_warmup" in arguments:
+        given["scale_schedule_ratio"] = run.ratio
     for key, argument in arguments.items():
         said = given.get(key, argument.default)
         if key in _TIMES and said is not inspect.Parameter.empty:
-            given[key] = run.time(said, scaled=key != "t_warmup" or bool(scale_warmup))
+            given[key] = run.time(said, scaled=key != "t_warmup")
     return call(peer, config, base, strict=strict, given=given)

@@ -2,9 +2,12 @@
 
 Times are Composer's: "10ba", "3ep", "0.3dur", "1e9tok", "1000sp"; an int counts batches. A schedule with a time that is
 not in batches waits for its run: `bind(total_steps=..., steps_per_epoch=...)`. What is not whole is rounded half up
-by `bind`, and down by Composer: "0.35dur" of 10 batches is 4 here and 3 there. Several
-schedulers multiply: `lrcore.Product` of multipliers (base_lr 1). Composer's `scale_schedule_ratio` is `.stretch`, which
-scales a warm-up too, as `scale_warmup=True` does; `parse` applies it as Composer does, time by time.
+by `bind`, and cut by Composer, which takes int() of a product in floating point: "0.35dur" of 10 batches is 4 here and
+3 there. `time_in("0.35dur", "10ba")` is Composer's "3ba", for any of the schedules. Several schedulers multiply:
+`lrcore.Product` of multipliers (base_lr 1). `parse` applies Composer's `scale_schedule_ratio` time by time, as it does.
+
+`scale_warmup` of the schedulers with a warm-up changes its slope alone: by the `scale_schedule_ratio`, which is given
+beside it, while the times are given as they are in the end. The rise has t_warmup, as without it.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from lrcore._check import did_you_mean, not_negative, positive, refuse, value
+from lrcore._check import did_you_mean, flag, not_negative, positive, refuse, value
 from lrcore.compose import Sequence as InSequence
 from lrcore.curves import Constant, Cosine, Linear, Piecewise, Polynomial
 from lrcore.cycles import Cycle, check_period_mult
 from lrcore.decays import ExponentialDecay
 from lrcore.dialects._dialect import many, peer
 from lrcore.dialects._parts import until
-from lrcore.durations import LONGEST, Duration, is_text, updates
+from lrcore.durations import LONGEST, Amount, Duration, amount, is_text, updates
 from lrcore.schedule import Schedule
 
 _UNITS = {"ba": "", "ep": "ep", "dur": "%", "tok": "tok", "sp": "samples"}
@@ -29,7 +32,7 @@ _TIME = re.compile(r"\s*([0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]{1,2})?)\s*([a-z]
 _MOST_CYCLES = 10_000
 _duration, _duration_or_0 = updates(1, also=()), updates(0, also=())
 _shares_of_run = "t_max, the whole run by default, "
-_ROUNDED = "; a time that is not whole is rounded half up by bind here, and down by Composer"
+_ROUNDED = "; a time that is not whole is rounded half up by bind here, and cut by Composer: see time_in"
 
 
 def parts_of(given: Any) -> tuple[Decimal, str] | None:
@@ -58,6 +61,49 @@ def time(where: str, given: Any) -> Duration:
     return _duration_or_0(where, f"{found[1]}{unit or ' updates'}")
 
 
+def whole_of(*factors: float | Decimal) -> int:
+    """Composer's int() of a product, which it computes in floating point: 0.29 of 100 is 28."""
+    product = 1.0
+    for factor in factors:
+        product *= float(factor)
+    return int(product)
+
+
+def time_in(
+    given: int | str, max_duration: int | str, steps_per_epoch: int | None = None, scale_schedule_ratio: float = 1.0
+) -> str:
+    """What Composer makes of a time in a run of `max_duration`: batches, samples or tokens, cut to a whole number.
+
+    A share is one of max_duration, in its unit, or in batches if that is epochs; any other time is scaled by
+    `scale_schedule_ratio`. A share is not: the max_duration given is the scaled one.
+
+    Args:
+        given: a time of Composer's.
+        max_duration: of the run; an int counts batches.
+        steps_per_epoch: batches, which epochs need.
+        scale_schedule_ratio: above 0.
+
+    Raises:
+        ValueError: what is no time, or a share of a share; epochs without steps_per_epoch.
+
+    Example:
+        >>> time_in("0.35dur", "10ba"), time_in("0.29dur", "2ep", steps_per_epoch=50), time_in("3ba", "10ba", None, 0.5)
+        ('3ba', '28ba', '1ba')
+    """
+    found, most = parts_of(given), parts_of(max_duration)
+    if found is None or most is None or most[1] == "dur":
+        where, wrong = ("time_in.given", given) if found is None else ("time_in.max_duration", max_duration)
+        refuse(where, 'a time such as "10ba" or "3ep"', wrong)
+    number, unit = found
+    if "ep" in (unit, most[1] if unit == "dur" else "") and steps_per_epoch is None:
+        refuse("time_in.steps_per_epoch", "the batches of an epoch", steps_per_epoch)
+    batches = steps_per_epoch or 1
+    if unit == "dur":
+        return f"{whole_of(number, batches, most[0])}ba" if most[1] == "ep" else f"{whole_of(number, most[0])}{most[1]}"
+    ratio = positive("time_in.scale_schedule_ratio", scale_schedule_ratio)
+    return f"{whole_of(number * (batches if unit == 'ep' else 1), ratio)}{'ba' if unit == 'ep' else unit}"
+
+
 def _time_above_0(where: str, given: Any) -> Duration:
     return _duration(where, time(where, given))
 
@@ -66,12 +112,33 @@ def _times(base_lr: float, factor: float, where: str) -> float:
     return value(f"{where}", base_lr * factor)
 
 
+_SCALED: dict[str, Any] = {"t_warmup": time, "scale_warmup": flag, "scale_schedule_ratio": positive}
+
+
+def _rise(end_value: float, t_warmup: Duration, scale_warmup: bool, ratio: float) -> Schedule:
+    """From 0; a scaled one may be over before the warm-up is, or cut by its end."""
+    steps = t_warmup or 1
+    said = amount(t_warmup) if is_text(t_warmup) else None
+    if scale_warmup and ratio != 1.0 and t_warmup and not (said and said.unit == "%"):
+        steps = _duration("t_warmup * scale_schedule_ratio", _scaled(t_warmup, said, ratio))
+    return Linear(0.0, end_value, steps)
+
+
+def _scaled(t_warmup: Duration, said: Amount | None, ratio: float) -> Duration:
+    if said is None:
+        return whole_of(t_warmup, ratio)
+    product = float(said.number) * ratio
+    return f"{product:.17g}ep" if said.unit == "ep" else f"{int(product)}{said.unit}"
+
+
 def _then_hold(curve: Callable[[Duration], Schedule], warmup: Duration, rise: Schedule, t_max: Duration) -> Schedule:
     """A rise, and what is left of `t_max` for a curve, which holds its end."""
     if not warmup:
         return curve(t_max)
     if not is_text(warmup) and not is_text(t_max):
-        return InSequence([(rise, warmup), curve(t_max - warmup)]) if t_max > warmup else rise
+        after = curve(t_max - warmup) if t_max > warmup else curve(1)(0)
+        ends = t_max <= warmup and rise.length == warmup  # there is nothing after it
+        return rise if ends else InSequence([(rise, warmup), after])
     whole_run = InSequence([(rise, warmup), curve("rest")])
     return whole_run if t_max == "100%" else InSequence([(whole_run, t_max), Constant(curve(1)(1))])
 
@@ -234,12 +301,18 @@ def PolynomialScheduler(base_lr: float, power: float, t_max: Duration = "1dur", 
     "base_lr * t / t_warmup for t < t_warmup, then base_lr * gamma**i, with i the number of milestones <= t",
     "milestones count from the begin of the run; those within the warm-up act at its end" + _ROUNDED,
     base_lr=value,
-    t_warmup=time,
+    **_SCALED,
     milestones=many(_time_above_0, "times"),
     gamma=positive,
 )
 def MultiStepWithWarmupScheduler(
-    base_lr: float, t_warmup: Duration, milestones: Sequence[Duration], gamma: float = 0.1
+    base_lr: float,
+    t_warmup: Duration,
+    milestones: Sequence[Duration],
+    gamma: float = 0.1,
+    scale_warmup: bool = False,
+    *,
+    scale_schedule_ratio: float = 1.0,
 ) -> Schedule:
     """A rise from 0, then a factor at each milestone.
 
@@ -248,14 +321,15 @@ def MultiStepWithWarmupScheduler(
         [0.0, 0.5, 1.0, 0.5, 0.5]
     """
     steps = _steps(base_lr, milestones, gamma)
-    return until(Linear(0.0, base_lr, t_warmup), t_warmup, steps) if t_warmup else steps
+    rise = _rise(base_lr, t_warmup, scale_warmup, scale_schedule_ratio)
+    return until(rise, t_warmup, steps) if t_warmup else steps
 
 
 @peer(
     "base_lr * alpha * min(1, t / t_warmup)",
     "alpha holds; t_max is only checked by Composer" + _ROUNDED,
     base_lr=value,
-    t_warmup=time,
+    **_SCALED,
     alpha=value,
     t_max=time,
 )
@@ -264,6 +338,9 @@ def ConstantWithWarmupScheduler(
     t_warmup: Duration,
     alpha: float = 1.0,
     t_max: Duration = "1dur",  # noqa: ARG001 (as there)
+    scale_warmup: bool = False,
+    *,
+    scale_schedule_ratio: float = 1.0,
 ) -> Schedule:
     """A rise from 0 that holds.
 
@@ -272,7 +349,10 @@ def ConstantWithWarmupScheduler(
         [0.0, 0.5, 1.0, 1.0]
     """
     peak = _times(base_lr, alpha, "ConstantWithWarmupScheduler.base_lr * alpha")
-    return Linear(0.0, peak, t_warmup) if t_warmup else Constant(peak)
+    rise = _rise(peak, t_warmup, scale_warmup, scale_schedule_ratio)
+    if rise == Linear(0.0, peak, t_warmup or 1):
+        return rise if t_warmup else Constant(peak)
+    return InSequence([(rise, t_warmup), peak])
 
 
 @peer(
@@ -280,13 +360,20 @@ def ConstantWithWarmupScheduler(
     "(t - t_warmup) / (t_max - t_warmup)))",
     _shares_of_run + "includes the warm-up; clamped" + _ROUNDED,
     base_lr=value,
-    t_warmup=time,
+    **_SCALED,
     alpha_i=value,
     alpha_f=value,
     t_max=_time_above_0,
 )
 def LinearWithWarmupScheduler(
-    base_lr: float, t_warmup: Duration, alpha_i: float = 1.0, alpha_f: float = 0.0, t_max: Duration = "1dur"
+    base_lr: float,
+    t_warmup: Duration,
+    alpha_i: float = 1.0,
+    alpha_f: float = 0.0,
+    t_max: Duration = "1dur",
+    scale_warmup: bool = False,
+    *,
+    scale_schedule_ratio: float = 1.0,
 ) -> Schedule:
     """A rise from 0 and a straight line.
 
@@ -295,7 +382,7 @@ def LinearWithWarmupScheduler(
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     first, last = (_times(base_lr, alpha, "LinearWithWarmupScheduler.base_lr * alpha") for alpha in (alpha_i, alpha_f))
-    rise = Linear(0.0, first, t_warmup or 1)
+    rise = _rise(first, t_warmup, scale_warmup, scale_schedule_ratio)
     return _then_hold(lambda steps: Linear(first, last, steps), t_warmup, rise, t_max)
 
 
@@ -304,12 +391,18 @@ def LinearWithWarmupScheduler(
     "(t - t_warmup) / (t_max - t_warmup)))) / 2)",
     _shares_of_run + "includes the warm-up; clamped; the floor is a share of base_lr" + _ROUNDED,
     base_lr=value,
-    t_warmup=time,
+    **_SCALED,
     t_max=_time_above_0,
     alpha_f=value,
 )
 def CosineAnnealingWithWarmupScheduler(
-    base_lr: float, t_warmup: Duration, t_max: Duration = "1dur", alpha_f: float = 0.0
+    base_lr: float,
+    t_warmup: Duration,
+    t_max: Duration = "1dur",
+    alpha_f: float = 0.0,
+    scale_warmup: bool = False,
+    *,
+    scale_schedule_ratio: float = 1.0,
 ) -> Schedule:
     """A rise from 0 and half a cosine wave.
 
@@ -318,7 +411,7 @@ def CosineAnnealingWithWarmupScheduler(
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     floor = _times(base_lr, alpha_f, "CosineAnnealingWithWarmupScheduler.base_lr * alpha_f")
-    rise = Linear(0.0, base_lr, t_warmup or 1)
+    rise = _rise(base_lr, t_warmup, scale_warmup, scale_schedule_ratio)
     return _then_hold(lambda steps: Cosine(base_lr, floor, steps), t_warmup, rise, t_max)
 
 
@@ -327,13 +420,20 @@ def CosineAnnealingWithWarmupScheduler(
     "(t - t_warmup) / (t_max - t_warmup)))**power)",
     _shares_of_run + "includes the warm-up; clamped" + _ROUNDED,
     base_lr=value,
-    t_warmup=time,
+    **_SCALED,
     power=positive,
     t_max=_time_above_0,
     alpha_f=not_negative,
 )
 def PolynomialWithWarmupScheduler(
-    base_lr: float, t_warmup: Duration, power: float = 2.0, t_max: Duration = "1dur", alpha_f: float = 0.0
+    base_lr: float,
+    t_warmup: Duration,
+    power: float = 2.0,
+    t_max: Duration = "1dur",
+    alpha_f: float = 0.0,
+    scale_warmup: bool = False,
+    *,
+    scale_schedule_ratio: float = 1.0,
 ) -> Schedule:
     """A rise from 0 and a power of what is left of the run.
 
@@ -342,5 +442,5 @@ def PolynomialWithWarmupScheduler(
         [0.0, 0.5, 1.0, 0.25, 0.0]
     """
     floor = _times(base_lr, alpha_f, "PolynomialWithWarmupScheduler.base_lr * alpha_f")
-    rise = Linear(0.0, base_lr, t_warmup or 1)
+    rise = _rise(base_lr, t_warmup, scale_warmup, scale_schedule_ratio)
     return _then_hold(lambda steps: Polynomial(base_lr, floor, steps, power), t_warmup, rise, t_max)

@@ -292,6 +292,9 @@ def test_mlx_joins_at_its_boundaries(first, second):
             "schedulers of lrcore.dialects.fa",
         ),
         (lambda: composer.LinearScheduler(0.1, t_max="3eps"), "a time such as \"10ba\", .*did you mean 'ep'"),
+        (lambda: composer.time_in("3eps", "9ba"), r"time_in.given: expected a time such as"),
+        (lambda: composer.time_in("3ba", "1dur"), r"time_in.max_duration: expected a time such as"),
+        (lambda: composer.time_in("0.5dur", "3ep"), r"time_in.steps_per_epoch: expected the batches of an epoch"),
         (lambda: composer.LinearScheduler(0.1, t_max="0.1ba"), "t_max: expected a whole number of updates"),
         (lambda: composer.CosineAnnealingWarmRestartsScheduler(0.1, "1ep", 1.5), "batches, with a t_mult that is not"),
     ],
@@ -331,6 +334,47 @@ def test_composer_times_are_bound(build, warmup, run):
     """In epochs and shares the same as in batches, once it is bound; 20 batches in 4 epochs."""
     bound = build(warmup, run).bind(total_steps=20, steps_per_epoch=5)
     assert bound.table(30).tolist() == build("5ba", "20ba").table(30).tolist()
+
+
+@pytest.mark.parametrize(
+    ("given_time", "run", "theirs"),
+    [
+        (("0.35dur", "10ba"), {}, "3ba"),
+        (("0.29dur", "100ba"), {}, "28ba"),  # 0.29 * 100 = 28.999999999999996
+        (("0.57dur", "1e9tok"), {}, "570000000tok"),
+        (("0.29dur", "2ep"), {"steps_per_epoch": 50}, "28ba"),
+        (("0.5dur", "7ba"), {"scale_schedule_ratio": 0.1}, "3ba"),
+        (("3ep", "9ep"), {"steps_per_epoch": 5, "scale_schedule_ratio": 0.5}, "7ba"),
+        ((9, "1e3sp"), {"scale_schedule_ratio": 0.5}, "4ba"),
+        (("99sp", "1e3sp"), {"scale_schedule_ratio": 0.1}, "9sp"),
+    ],
+)
+def test_composer_cuts_in_floating_point(given_time, run, theirs):
+    """`int(time.value * ...)`, by hand."""
+    assert composer.time_in(*given_time, **run) == theirs
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 1.5, 2.0])
+@pytest.mark.parametrize("build", [
+    lambda **scaled: composer.CosineAnnealingWithWarmupScheduler(1.0, 8, 30, 0.1, True, **scaled),
+    lambda **scaled: composer.LinearWithWarmupScheduler(1.0, 8, 1.0, 0.1, 30, True, **scaled),
+    lambda **scaled: composer.PolynomialWithWarmupScheduler(1.0, 8, 2.0, 30, 0.1, True, **scaled),
+    lambda **scaled: composer.MultiStepWithWarmupScheduler(1.0, 8, [20], 0.1, True, **scaled),
+    lambda **scaled: composer.ConstantWithWarmupScheduler(1.0, 8, 1.0, 30, True, **scaled),
+    lambda **scaled: composer.CosineAnnealingWithWarmupScheduler(1.0, 8, 8, 0.1, True, **scaled),
+])  # fmt: skip
+def test_composer_scales_the_slope_of_a_warmup_alone(build, ratio):
+    """`min(1, t / int(8 * ratio))` for t < 8, and then as without it."""
+    plain, scaled = build(), build(scale_schedule_ratio=ratio)
+    assert scaled.table(40)[8:].tolist() == plain.table(40)[8:].tolist()
+    assert scaled.table(8) == pytest.approx([min(1.0, t / int(8 * ratio)) for t in range(8)], rel=1e-15)
+    waits = composer.LinearWithWarmupScheduler(1.0, "8ba", t_max="1dur", scale_warmup=True, scale_schedule_ratio=ratio)
+    bound = composer.LinearWithWarmupScheduler(1.0, 8, t_max=40, scale_warmup=True, scale_schedule_ratio=ratio)
+    assert waits.bind(total_steps=40).table(50).tolist() == bound.table(50).tolist()
+    shares = composer.LinearWithWarmupScheduler(1.0, "0.2dur", scale_warmup=True, scale_schedule_ratio=ratio)
+    assert shares == composer.LinearWithWarmupScheduler(1.0, "0.2dur")
+    tokens = composer.ConstantWithWarmupScheduler(1.0, "80tok", scale_warmup=True, scale_schedule_ratio=ratio)
+    assert tokens.bind(tokens_per_step=10)(4) == min(1.0, 4 / int(8 * ratio))
 
 
 def test_composer_rounds_down_and_lrcore_half_up():

@@ -287,17 +287,15 @@ def at(schedulers, t, spe=None, **run):
 
 
 def test_composer_scale_schedule_ratio():
-    """Milestones at 25 of 50 batches; a warm-up is scaled only with scale_warmup, but a share of the run always is."""
+    """Milestones at 25 of 50 batches; a warm-up has its time, of which a share is one of the scaled run."""
     drop = [{"multistep": {"milestones": ["50ba"]}}]
     scaled = {"max_duration": "100ba", "scale_schedule_ratio": 0.5}
     assert [at(drop, t, **scaled) for t in (24, 25)] == pytest.approx([1.0, 0.1])
     epochs = [{"multistep": {"milestones": ["3ep"]}}]
     assert [at(epochs, t, 5, max_duration="10ep", scale_schedule_ratio=0.5) for t in (6, 7)] == pytest.approx([1, 0.1])
-    for warmup, whole in (({}, 20), ({"scale_warmup": True}, 10)):
+    for warmup, half in (({}, 10), ({"scale_warmup": True}, 5)):  # which is the slope of it alone
         warm = [{"linear_decay_with_warmup": {"t_warmup": "20ba", **warmup}}]
-        assert at(warm, whole, **scaled) == 1.0
-        assert at(warm, whole // 2, **scaled) == 0.5
-        assert at(warm, 50, **scaled) == 0.0
+        assert [at(warm, t, **scaled) for t in (half, 2 * half, 20, 35, 50)] == [0.5, 1.0, 1.0, 0.5, 0.0]
     assert at([{"linear_decay_with_warmup": {"t_warmup": "0.2dur"}}], 10, **scaled) == 1.0
 
 
