@@ -159,7 +159,7 @@ def WarmupCosineLR(
     "up from cycle_min_lr to cycle_max_lr in cycle_first_step_size updates and down again in cycle_second_step_size, "
     "in straight lines or stairs; then cycle_min_lr / (1 + decay_lr_rate * (t - both) / decay_step_size)",
     "one cycle; never ends if it decays (decay_step_size and decay_lr_rate both above 0); with stairs only "
-    "one update has the peak",
+    "one update has the peak; earlier versions of DeepSpeed take the stair counts and ignore them",
     cycle_min_lr=value,
     cycle_max_lr=value,
     decay_lr_rate=not_negative,
@@ -181,7 +181,8 @@ def OneCycle(
 ) -> Schedule:
     """Up, down, and a decay by the inverse of time.
 
-    The momentum within the cycle is `OneCycle(cycle_max_mom, cycle_min_mom, ...)`. After it that is so with a
+    The momentum within the cycle is `OneCycle(cycle_max_mom, cycle_min_mom, ...)`, but for update 0, which has
+    cycle_min_mom. After it that is so with a
     decay_mom_rate of 0 alone: DeepSpeed multiplies by 1 + decay_mom_rate * k / decay_step_size, where the learning rate
     is divided, so that the momentum grows: `cycle_max_mom * Line(1.0, 1.0 + decay_mom_rate, decay_step_size)`.
 

@@ -99,7 +99,8 @@ def OptimizerParamScheduler(
     if begin >= warmup:
         return along([*rise, (begin, max_lr), (end, min_lr)], *up, "linear", curve)
     fall = segment(curve, max_lr, min_lr, begin, end, goes_on=True)
-    return until(along(rise, *up), math.floor(warmup) + 1, until(fall, math.floor(end) + 1, Constant(min_lr)))
+    fall = until(fall, math.floor(end) + 1, Constant(min_lr))
+    return until(along(rise, *up), math.floor(warmup) + 1, fall) if lr_warmup_steps else fall
 
 
 def _inverse_sqrt(max_lr: float, samples: int, each: int) -> Schedule:

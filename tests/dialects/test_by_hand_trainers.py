@@ -150,7 +150,7 @@ def megatron_arguments(draw):
     arguments = {"init_lr": first, "max_lr": high, "min_lr": low, "lr_warmup_steps": draw(st.integers(0, end - 1))}
     arguments |= {"lr_decay_steps": end, "lr_decay_style": style, "samples_per_update": draw(st.integers(1, 12))}
     if style == "WSD":
-        arguments |= {"wsd_decay_steps": draw(st.integers(1, end))}
+        arguments |= {"wsd_decay_steps": draw(st.integers(1, 2 * end))}
         arguments |= {"lr_wsd_decay_style": draw(st.sampled_from(megatron.WSD_STYLES))}
     return arguments
 
@@ -234,6 +234,10 @@ TWINS = [
         megatron_arguments(),
         lambda t, **arguments: mt_lr(t, holds=True, **arguments),
         mt_lr,
+        (  # it has begun before the run
+            {"init_lr": 0.0, "max_lr": 1.0, "min_lr": 0.0, "lr_warmup_steps": 0, "lr_decay_steps": 9}
+            | {"lr_decay_style": "WSD", "wsd_decay_steps": 12, "lr_wsd_decay_style": "linear"},
+        ),
     ),
     Twin(
         "megatron.get_wd",
