@@ -15,6 +15,7 @@ torch's. Only what computes is replaced:
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from lrcore.schedule import Schedule
 Rate: TypeAlias = "float | Tensor"
 Weight: TypeAlias = Callable[[int], float]
 
-CACHES = {"_marks", "_ready", "_roots", "_weight"}
+CACHES = {"_is_first", "_marks", "_ready", "_roots", "_weight"}
 PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
 SAME = 1e-9  # relative: rates that differ by rounding alone, as torch's recursion after millions of updates
 HOME = __name__.rpartition(".")[0]
@@ -90,9 +91,10 @@ def closed_form(kind: type[LRScheduler], **arguments: Any) -> Weight:
 class DropIn(LRScheduler):
     """A scheduler of torch whose rates are pure. See the notes above."""
 
-    __slots__ = ("_marks", "_ready", "_roots", "_weight")
+    __slots__ = ("_is_first", "_marks", "_ready", "_roots", "_weight")
 
     _is_custom = False  # a user's subclass with a get_lr of its own goes torch's way
+    _is_first: bool  # no other scheduler of this process was here before
     _ready: Any  # what the fast path needs; None: the other path
     _roots: list[Any] | None  # None: base_lrs
     _weight: Weight | None
@@ -103,10 +105,15 @@ class DropIn(LRScheduler):
         own = next(at for at, node in enumerate(cls.__mro__) if node.__module__.startswith(HOME))
         computes = {"get_lr", "_get_closed_form_lr", "_update_lr"}
         cls._is_custom = any(computes & set(node.__dict__) for node in cls.__mro__[:own])
+        signature = inspect.signature(cls.__init__)  # which would else be that of __new__
+        parameters = list(signature.parameters.values())[1:]
+        cls.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
 
-    def __new__(cls, *_args: Any, **_options: Any) -> Any:
+    def __new__(cls, *args: Any, **options: Any) -> Any:
         made = super().__new__(cls)
         made._forget()
+        optimizer = options.get("optimizer", args[0] if args else None)
+        made._is_first = not hasattr(getattr(optimizer, "step", None), "_wrapped_by_lr_sched")
         return made
 
     def _forget(self) -> None:
@@ -271,13 +278,17 @@ class DropIn(LRScheduler):
         for at, (group, base) in enumerate(zip(self.optimizer.param_groups, self._own_roots(), strict=True)):
             lr, low = near(copied(group["lr"])), self._low(at, group)
             root, rate = base, mix(w, base, low)
-            if epoch == 0:
-                root = base if not is_far(lr) and not is_far(base) and close(lr, base, rounding_of(group["lr"])) else lr
-                rate = mix(w, root, low)
-            elif not is_far(lr) and not is_far(base) and w != 0.0:
-                expected = (rate, base, mix(before, base, low))
-                if not any(close(lr, one, rounding_of(group["lr"])) for one in expected):
-                    root, rate = low + (lr - low) / w, lr
+            expected = (base, rate) if self._is_first else (base,)
+            expected = expected if epoch == 0 else (*expected, rate, mix(before, base, low))
+            is_own = (
+                not is_far(lr)
+                and not is_far(base)
+                and any(close(lr, one, rounding_of(group["lr"])) for one in expected)
+            )
+            if epoch == 0 and not is_own:
+                root, rate = lr, mix(w, lr, low)
+            elif not (is_own or is_far(lr) or is_far(base) or w == 0.0):
+                root, rate = low + (lr - low) / w, lr
             roots.append(root)
             rates.append(rate)
         self._roots = roots
