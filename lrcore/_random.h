@@ -4,7 +4,7 @@
  * (b) The Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998) as torch's CPU generator has it after
  *     manual_seed(seed + step): the numbers of a library that seeds it anew at each step.  Output i needs the words i, i + 1
  *     and i + 397 of the state, and each of its 624 words the one before.  So the first outputs take 413 words and not 624, and
- *     many seeds are seeded side by side, one to a lane: 1,000 ns a number one by one, 60 ns in a block (AVX2).
+ *     many seeds are seeded side by side, one to a lane: 1,900 ns a number one by one, 50 in a block (AVX-512, a busy core).
  * (c) A normal number beyond a bound is drawn again.  The numbers of a step have an end (LR_MOST_DRAWS): where none is within
  *     the bound, 0 stands.
  */
