@@ -83,8 +83,8 @@ class Noise(Schedule):
         TypeError, ValueError: a seed that is none; another generator or distribution; a bound below 0.001, or for
             uniform numbers.
 
-    Of "mt19937", by estimate one normal number in 10**8 is a float32 ulp off torch's (of a million none was), which takes
-    sine, cosine and logarithm from the machine's library; the engine's own are the same on all machines.
+    Of "mt19937", one normal number in 10**8 by estimate is a float32 ulp off torch's (of a million none was), which has
+    sine, cosine and logarithm from the machine's library; those of the engine are the same on all machines.
 
     Reference: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3 (2011), on counters instead of state; Steele,
     Lea and Flood, Fast Splittable Pseudorandom Number Generators (2014), the mixing; Matsumoto and Nishimura, Mersenne
