@@ -40,6 +40,11 @@ def _share(where: str, given: Any) -> float:
     return share if share <= 1.0 else refuse(where, "a number between 0 and 1", given)
 
 
+def _no_function(where: str, given: Any) -> None:
+    if given is not None:
+        refuse(where, "None: a scale of your own is this schedule times another", given)
+
+
 @peer(
     "learning_rate * d_model**-0.5 * min(t**-0.5, t * warmup_steps**-1.5), 0 at t = 0",
     "never ends",
@@ -292,6 +297,8 @@ def OneCycleLR(
     step_size_down=optional(_steps),
     mode=choice("triangular", "triangular2", "exp_range"),
     exp_gamma=positive,
+    scale_fn=_no_function,
+    scale_mode=choice("cycle", "iterations"),
 )
 def CyclicLR(
     base_learning_rate: float,
@@ -300,8 +307,10 @@ def CyclicLR(
     step_size_down: int | None = None,
     mode: str = "triangular",
     exp_gamma: float = 1.0,
+    scale_fn: None = None,  # noqa: ARG001 (as there)
+    scale_mode: str = "cycle",  # noqa: ARG001 (as there)
 ) -> Schedule:
-    """Up and down in straight lines, again and again.
+    """Up and down in straight lines, again and again. `scale_mode` is of a scale_fn, which is refused.
 
     Example:
         >>> CyclicLR(0.0, 1.0, 2).table(5).tolist()

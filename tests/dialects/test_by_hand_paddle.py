@@ -244,6 +244,7 @@ def test_numbers_of_paddle_itself():
     ("call", "message"),
     [
         (lambda: paddle.OneCycleLR(0.1, 9, phase_pct=0.5, three_phase=True), "less than 0.5 with three phases"),
+        (lambda: paddle.CyclicLR(0.1, 1.0, 2, scale_fn=abs), r"CyclicLR.scale_fn: expected None"),
         (lambda: paddle.StepDecay(0.1, 2.0), r"StepDecay.step_size: expected a whole number of updates"),
         (lambda: paddle.LambdaDecay(0.1, lambda _: 1.0), r"LambdaDecay.steps, for a function: expected how many upd"),
         (lambda: paddle.MultiplicativeDecay(0.1, ExponentialDecay(1.0, 0.5)), r"MultiplicativeDecay.steps, for facto"),
