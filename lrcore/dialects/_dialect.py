@@ -86,7 +86,7 @@ def peer(
                 bound.arguments[argument] = check(f"{name}.{argument}", bound.arguments[argument])
             made = function(*bound.args, **bound.kwargs)
             strict = bool(bound.arguments.get("strict", False)) and _quirky(made, function, bound)
-            return made._with_hints(origin=Origin(f"{framework}.{name}", strict))
+            return made._with_hints(origin=Call.of(f"{framework}.{name}", strict, bound.arguments))
 
         checked.checks = every  # type: ignore[attr-defined]
         declared = Peer(framework, name, formula, convention, quirks, checked)
@@ -94,6 +94,24 @@ def peer(
         return checked
 
     return decorate
+
+
+class Call(Origin):
+    """An origin that still has the arguments, for the dialect itself; what is pickled or written has them no more."""
+
+    arguments: dict[str, Any]
+
+    @classmethod
+    def of(cls, key: str, strict: bool, arguments: dict[str, Any]) -> Call:
+        made = cls(key, strict)
+        made.arguments = dict(arguments)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Origin, tuple(self)
+
+    def __repr__(self) -> str:
+        return repr(Origin(*self))
 
 
 COMPARED = 1 << 14  # updates, which take some microseconds

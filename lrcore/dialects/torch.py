@@ -13,10 +13,11 @@ import numpy as np
 
 from lrcore import _check
 from lrcore._check import choice, flag, not_negative, positive, value, whole
-from lrcore.compose import Product, Sequence as InSequence
+from lrcore.compose import Sequence as InSequence
 from lrcore.curves import Constant, Cosine, Linear, Piecewise, Polynomial
 from lrcore.cycles import Cycle
 from lrcore.decays import ExponentialDecay
+from lrcore.dialects import _torchruns as runs
 from lrcore.dialects._dialect import Quirk, many, optional, peer
 from lrcore.dialects._parts import cosine
 from lrcore.dialects._torchlike import drops_at, factors, factors_over, multiplied, one_cycle
@@ -52,6 +53,27 @@ EXTRAPOLATES = Quirk(
     "update total_steps is allowed and lies past the end: a cosine goes up again, a line goes below zero "
     "(to -0.14 * max_lr for total_steps=10)",
 )
+AHEAD = Quirk(
+    "inner-is-ahead",
+    "a SequentialLR or ChainedScheduler that comes first in it has taken a step before update 0: the inner sequence "
+    "switches an update early, ExponentialLR begins with gamma * base_lr",
+)
+GOES_ON = Quirk(
+    "goes-on", "at a milestone SWALR and MultiplicativeLR go on from the learning rate that they find, not from base_lr"
+)
+REBASED = Quirk(
+    "rebased", "a OneCycleLR, wherever it stands, replaces the learning rate from which the first part begins"
+)
+OVERWRITES = Quirk(
+    "overwrites",
+    "what has a closed form (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, a part of SequentialLR at "
+    "its milestone) overwrites what those before it did; those after it add the factor of that update alone",
+)
+FLOOR_MOVES = Quirk(
+    "floor-moves",
+    "CosineAnnealingLR and SWALR scale what is above eta_min or swa_lr, whatever the others made of it, so it is no "
+    "product; and a cosine that rises again has forgotten the factors before",
+)
 FACTORS = (
     *("ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiplicativeLR"),
     *("MultiStepLR", "PolynomialLR", "StepLR"),
@@ -65,6 +87,17 @@ _schedules = many(is_schedule, "schedules")
 def _share(where: str, given: Any) -> float:
     share = not_negative(where, given)
     return share if share <= 1.0 else _check.refuse(where, "a number between 0 and 1", given)
+
+
+def _gamma(where: str, given: Any) -> float:
+    gamma = value(where, given)
+    reason = "a number >= 0: with another every second learning rate has the wrong sign"
+    return gamma if gamma >= 0.0 else _check.refuse(where, reason, given)
+
+
+def _power(where: str, given: Any) -> float:
+    power = value(where, given)
+    return power if power >= 0.0 else _check.refuse(where, "a number >= 0: with another the end divides by 0", given)
 
 
 def _momenta(where: str, given: Any) -> Any:
@@ -89,15 +122,17 @@ def _share_above_0(where: str, given: Any) -> float:
     "drops at t = step_size; never ends",
     base_lr=value,
     step_size=_steps,
-    gamma=positive,
+    gamma=_gamma,
 )
 def StepLR(base_lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
-    """A factor every `step_size` updates.
+    """A factor every `step_size` updates, 0 allowed.
 
     Example:
         >>> StepLR(1.0, 2, 0.5).table(5).tolist()
         [1.0, 1.0, 0.5, 0.5, 0.25]
     """
+    if gamma == 0.0:
+        return Piecewise([step_size], [base_lr, 0.0])
     return ExponentialDecay(base_lr, gamma, step_size).staircase(step_size)
 
 
@@ -106,7 +141,7 @@ def StepLR(base_lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
     "drops at t = milestone, as often as the milestone is listed",
     base_lr=value,
     milestones=many(_steps_or_0, "milestones"),
-    gamma=not_negative,
+    gamma=_gamma,
 )
 def MultiStepLR(base_lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
     """A factor at each milestone, 0 allowed. They need not be sorted, and one that is listed twice counts twice.
@@ -166,15 +201,15 @@ def LinearLR(
     return Linear(base_lr * start_factor, base_lr * end_factor, total_iters)
 
 
-@peer("base_lr * gamma**t", "never ends", base_lr=value, gamma=positive)
+@peer("base_lr * gamma**t", "never ends", base_lr=value, gamma=_gamma)
 def ExponentialLR(base_lr: float, gamma: float) -> Schedule:
-    """A factor at each update.
+    """A factor at each update; with 0 only the first one has a learning rate.
 
     Example:
         >>> ExponentialLR(1.0, 0.5).table(4).tolist()
         [1.0, 0.5, 0.25, 0.125]
     """
-    return ExponentialDecay(base_lr, gamma)
+    return ExponentialDecay(base_lr, gamma) if gamma else Piecewise([1], [base_lr, 0.0])
 
 
 @peer(
@@ -183,15 +218,17 @@ def ExponentialLR(base_lr: float, gamma: float) -> Schedule:
     STAYS_AT_START,
     base_lr=value,
     total_iters=_steps_or_0,
-    power=positive,
+    power=_power,
 )
 def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0, *, strict: bool = False) -> Schedule:
-    """A power of the remaining share of the run.
+    """A power of the remaining share of the run; with 0 there is no decay, at its end either.
 
     Example:
         >>> PolynomialLR(1.0, 4, 2.0).table(6).tolist()
         [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
+    if power == 0.0:
+        return Constant(base_lr)
     if total_iters == 0:
         return Constant(base_lr if strict else 0.0)
     return Polynomial(base_lr, 0.0, total_iters, power)
@@ -244,7 +281,7 @@ def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_m
     step_size_up=_steps,
     step_size_down=optional(_steps),
     mode=choice("triangular", "triangular2", "exp_range"),
-    gamma=positive,
+    gamma=_gamma,
     scale_fn=_no_function,
     scale_mode=choice("cycle", "iterations"),
     **_MOMENTUM,
@@ -272,6 +309,10 @@ def CyclicLR(
         >>> CyclicLR(0.0, 1.0, 2, 1).table(5).tolist()
         [0.0, 0.5, 1.0, 0.0, 0.5]
     """
+    if gamma == 0.0:  # of t = 0 alone, where the height is 0, there is a power
+        return (
+            Constant(base_lr) if mode == "exp_range" else CyclicLR(base_lr, max_lr, step_size_up, step_size_down, mode)
+        )
     return triangular(base_lr, max_lr, step_size_up, step_size_down, mode, gamma)
 
 
@@ -329,22 +370,35 @@ def OneCycleLR(
 @peer(
     "schedulers[i](t - milestones[i - 1]) with i the number of milestones <= t",
     "switches at t = milestone; each begins from its own base_lr. Here any schedule nests in any other; torch's own "
-    "nested SequentialLR and ChainedScheduler give wrong values or raise",
+    "nested SequentialLR and ChainedScheduler give other values (strict), and raise at a milestone",
+    AHEAD,
+    GOES_ON,
+    REBASED,
     schedulers=_schedules,
     milestones=many(_steps_or_0, "milestones"),
 )
-def SequentialLR(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> Schedule:
-    """One schedule after another, each from its own step 0.
+def SequentialLR(schedulers: Sequence[Schedule], milestones: Sequence[int], *, strict: bool = False) -> Schedule:
+    """One schedule after another, each from its own step 0; with `strict` whatever torch makes of them.
+
+    That follows the schedules as the functions of this module gave them; any other is a function of its own steps. What
+    is within is as in torch, strict itself or not, but a curve that is not holds past its end. The schedulers are taken
+    to have been constructed in their order, the inner ones first. Updates without a closed form become a Table; what
+    goes on without one is refused, and so is what torch raises at.
 
     Example:
         >>> SequentialLR([LinearLR(1.0, 0.5, total_iters=2), ExponentialLR(1.0, 0.5)], [2]).table(5).tolist()
         [0.5, 0.75, 1.0, 0.5, 0.25]
+        >>> inner = SequentialLR([LinearLR(1.0, 0.5, total_iters=2), ExponentialLR(1.0, 0.5)], [2])
+        >>> SequentialLR([inner, ConstantLR(1.0, 0.25)], [3], strict=True).table(5).tolist()
+        [0.5, 1.0, 0.5, 0.25, 0.25]
     """
     if len(milestones) != len(schedulers) - 1:
         allowed = f"one milestone less than there are schedulers, {len(schedulers) - 1}"
         _check.refuse("SequentialLR.milestones", allowed, list(milestones))
     if list(milestones) != sorted(milestones):
         _check.refuse("SequentialLR.milestones", "steps in order", list(milestones))
+    if strict:
+        return runs.in_order(schedulers, milestones)
     spans = np.diff([0, *milestones]).tolist()
     return InSequence([*zip(schedulers[:-1], spans, strict=True), schedulers[-1]])
 
@@ -352,14 +406,17 @@ def SequentialLR(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> S
 @peer(
     "base_lr * product of schedulers[i](t) / base_lr",
     "every scheduler multiplies the learning rate that the one before it left, so each has to be a factor of base_lr",
+    OVERWRITES,
+    FLOOR_MOVES,
     base_lr=value,
     schedulers=_schedules,
 )
-def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule]) -> Schedule:
-    """Schedules multiplied, each of them built with the same `base_lr`.
+def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule], *, strict: bool = False) -> Schedule:
+    """Schedules multiplied, each of them built with the same `base_lr`; with `strict` whatever torch makes of them.
 
     Those that do not multiply (a cosine with an eta_min, LambdaLR, CyclicLR, OneCycleLR, SequentialLR ...) are refused:
     in torch they overwrite what the ones before them did, or depend on what the ones after them did an update ago.
+    With `strict` that is reproduced, as far as `SequentialLR` says.
 
     Example:
         >>> ChainedScheduler(1.0, [ConstantLR(1.0, 0.5, 2), ExponentialLR(1.0, 0.5)]).table(4).tolist()
@@ -367,15 +424,14 @@ def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule]) -> Schedule
     """
     if not schedulers:
         raise ValueError("ChainedScheduler.schedulers: expected at least one schedule, got none")
+    if strict:
+        return runs.at_once(schedulers)
     for at, schedule in enumerate(schedulers):
         name = "" if schedule.origin is None else schedule.origin.peer.removeprefix("torch.")
         floor = schedule.end_value if isinstance(schedule, Cosine) else 0.0
         if (name and name not in FACTORS) or floor != 0.0:
             _check.refuse(f"ChainedScheduler.schedulers[{at}]", "a schedule that only multiplies base_lr", schedule)
-    if base_lr == 0.0:
-        return Constant(0.0)
-    first, *others = schedulers
-    return Product([first, *(1.0 / base_lr * schedule for schedule in others)]) if others else first
+    return runs.product(base_lr, schedulers) if base_lr else Constant(0.0)
 
 
 @peer(

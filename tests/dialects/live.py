@@ -47,3 +47,24 @@ def goes_on(scheduler, n):
         rates.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
         step(scheduler)
     return np.array(rates)
+
+
+def live(optimizer, schedule):
+    """torch's own scheduler, with the arguments of one of ours: the innermost are constructed first."""
+    if schedule.origin is None:
+        first = optimizer.param_groups[0]["lr"]
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step) / first)
+    name = schedule.origin.peer.removeprefix("torch.")
+    arguments = {key: item for key, item in schedule.origin.arguments.items() if key not in ("base_lr", "strict")}
+    if "schedulers" in arguments:
+        arguments["schedulers"] = [live(optimizer, one) for one in arguments["schedulers"]]
+    if name == "ChainedScheduler":
+        return torch.optim.lr_scheduler.ChainedScheduler(**arguments)
+    if name == "CyclicLR":
+        arguments["base_lr"] = schedule.origin.arguments["base_lr"]
+    if "cycle_momentum" in arguments:
+        arguments["cycle_momentum"] = False
+    if "lr_lambda" in arguments:
+        del arguments["steps"]
+    kind = torch.optim.swa_utils.SWALR if name == "SWALR" else getattr(torch.optim.lr_scheduler, name)
+    return kind(optimizer, **arguments)

@@ -69,6 +69,17 @@ MET = {
     "torch.ConstantLR": {"base_lr": 0.1, "total_iters": 0},
     "torch.LinearLR": {"base_lr": 0.1, "total_iters": 0},
     "torch.PolynomialLR": {"base_lr": 0.1, "total_iters": 0},
+    "torch.SequentialLR": {
+        "schedulers": [
+            torch.SequentialLR([torch.LinearLR(0.1), torch.ExponentialLR(0.1, 0.9)], [5]),
+            Linear(0.1, 0.0, 9),
+        ],
+        "milestones": [9],
+    },
+    "torch.ChainedScheduler": {
+        "base_lr": 0.1,
+        "schedulers": [torch.ExponentialLR(0.1, 0.9), torch.CosineAnnealingWarmRestarts(0.1, 9)],
+    },
     "optax.linear_schedule": {"init_value": 1.0, "end_value": 0.5, "transition_steps": 0},
     "optax.polynomial_schedule": {"init_value": 1.0, "end_value": 0.5, "power": 2, "transition_steps": 0},
 }
