@@ -31,6 +31,10 @@ class StandIn:
 
     step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
 
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Nobody adds one, but schedulers of `lrcore.bindings.torch` watch whether somebody does."""
+        self.param_groups.append(group)
+
 
 def copied(scheduler: Any) -> Any:
     """A copy of a scheduler, with those within it, on a stand-in for its optimizer."""

@@ -251,5 +251,5 @@ def _built(build: Any, strict: bool, *args: Any, **given: Any) -> Schedule:
 def _listed(item: Any) -> Any:
     """Configurations hold numbers, lists of them, and tensors."""
     if isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) > 0:
-        return [plain(one) for one in item]
-    return plain(item)
+        return [_listed(one) for one in item]
+    return item.item() if hasattr(item, "item") else item

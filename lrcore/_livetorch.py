@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import Any
 
+from lrcore.curves import Constant, Table
 from lrcore.dialects import torch as dialect
+from lrcore.dialects._dialect import Call
+from lrcore.dialects._torchruns import FOLLOWED
 from lrcore.schedule import Schedule
 
 MODULES = ("torch.optim.lr_scheduler", "torch.optim.swa_utils")
@@ -62,8 +65,15 @@ class Reader:
 
     def read(self, scheduler: Any, strict: bool) -> Schedule:
         """The schedule, or UnreadableError."""
+        self._root = scheduler
         try:
-            return self._read(scheduler, strict, None, self.n)
+            made = self._read(scheduler, strict, None, self.n)
+            tabulated = sum(len(table.values) for table in _followed(made))
+            if tabulated:
+                self.notes.append(
+                    f"{tabulated} updates of {type(scheduler).__name__} without a closed form are a Table"
+                )
+            return made
         except UnreadableError:
             raise
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
@@ -131,13 +141,15 @@ class Reader:
             three_phase=len(phases) == 3,
         )
 
-    def _swa(self, scheduler: Any, _strict: bool, entry: float | None, _span: int | None) -> Schedule:
+    def _swa(self, scheduler: Any, strict: bool, entry: float | None, _span: int | None) -> Schedule:
         end, epochs = float(self.settings["swa_lr"]), plain(scheduler.anneal_epochs)
         strategy = scheduler._anneal_strategy
-        begin = self._base(scheduler) if entry is None else entry
+        begin = self._base(scheduler) if entry is None or strict else entry
         made = dialect.SWALR(begin, end, epochs, strategy)
         now, done = float(self.settings["lr"]), position(scheduler)
         if entry is not None or math.isclose(made(done), now, rel_tol=1e-9):
+            return made
+        if strict and scheduler is not self._root:
             return made
         share = dialect.SWALR(1.0, 0.0, epochs, strategy)(done)  # of the rate that it found, after another's work
         return dialect.SWALR(end + (now - end) / share, end, epochs, strategy) if share > 1e-3 else made
@@ -149,12 +161,13 @@ class Reader:
         known = _of_transformers(function, self._base(scheduler), strict)
         return known or dialect.LambdaLR(self._base(scheduler), self._factors("LambdaLR", function, span, 0))
 
-    def _multiplicative(self, scheduler: Any, _strict: bool, entry: float | None, span: int | None) -> Schedule:
+    def _multiplicative(self, scheduler: Any, strict: bool, entry: float | None, span: int | None) -> Schedule:
         function = scheduler.lr_lambdas[self.group]
-        base = self._base(scheduler) if entry is None else entry * float(function(0))
+        first = 1.0 if entry is None else float(function(0))  # which is asked at a milestone alone
+        base = self._base(scheduler) if entry is None or strict else entry * first
         if isinstance(function, Schedule):
             return dialect.MultiplicativeLR(base, function, None if function.length is not None else span)
-        return dialect.MultiplicativeLR(base, [1.0, *self._factors("MultiplicativeLR", function, span, 1)])
+        return dialect.MultiplicativeLR(base, [first, *self._factors("MultiplicativeLR", function, span, 1)])
 
     def _factors(self, name: str, function: Callable[[int], float], span: int | None, begin: int) -> list[float]:
         if span is None:
@@ -172,17 +185,32 @@ class Reader:
         for begin, end, child in zip([0, *milestones], ends, scheduler._schedulers, strict=True):
             entry = None
             if begin > 0 and _kind(child) in CONTINUES:
-                entry = dialect.SequentialLR(read, milestones[: len(read) - 1])(begin - 1)
+                entry = 0.0 if strict else dialect.SequentialLR(read, milestones[: len(read) - 1])(begin - 1)
             lasts = None if end is None else max(end - begin, 1)
             read.append(self._read(child, strict, entry, lasts))
-        return dialect.SequentialLR(read, milestones)
+        return self._composed(scheduler, strict, schedulers=read, milestones=milestones)
 
     def _chained(self, scheduler: Any, strict: bool, _entry: float | None, span: int | None) -> Schedule:
         bases = {self._base(child) for child in scheduler._schedulers if hasattr(child, "base_lrs")}
-        if len(bases) != 1:
-            raise UnreadableError(f"ChainedScheduler has schedulers of different learning rates, {sorted(bases)}")
+        if len(bases) != 1 and not strict:
+            what = f"of different learning rates, {sorted(bases)}" if bases else "that are made of others"
+            raise UnreadableError(f"ChainedScheduler has schedulers {what}, so it is no product")
         read = [self._read(child, strict, None, span) for child in scheduler._schedulers]
-        return dialect.ChainedScheduler(bases.pop(), read)
+        return self._composed(scheduler, strict, base_lr=max(bases, default=0.0), schedulers=read)
+
+    def _composed(self, scheduler: Any, strict: bool, **given: Any) -> Schedule:
+        """One within another is not composed by itself if it is strict: what it does hangs on the outer one."""
+        if strict and scheduler is not self._root:
+            return Constant(0.0)._with_hints(origin=Call.of(f"torch.{_kind(scheduler)}", True, given))
+        return built(getattr(dialect, _kind(scheduler)), strict, **given)
+
+
+def _followed(schedule: Schedule) -> Iterator[Table]:
+    """The tables of what torch did, in a strict composition."""
+    if isinstance(schedule, Table) and schedule.origin == FOLLOWED:
+        yield schedule
+    for child in schedule._children():
+        yield from _followed(child)
 
 
 def _kind(scheduler: Any) -> str:

@@ -225,7 +225,9 @@ def _first_reading(subject: Subject, group: int) -> _Reading:
     if plain.schedule is not None:
         return plain
     strict = _read(subject, group, strict=True)
-    return plain if strict.schedule is None else strict._replace(reason=plain.reason)
+    if strict.schedule is not None:
+        return strict._replace(reason=plain.reason)
+    return plain if strict.reason == plain.reason else plain._replace(reason=f"{plain.reason}; {strict.reason}")
 
 
 def _narrowed(values: NDArray[np.float64]) -> NDArray[Any]:

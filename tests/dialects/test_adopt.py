@@ -319,30 +319,6 @@ def test_a_class_of_the_user_that_does_as_its_parent_is_read():
     assert not adopted.notes
 
 
-def test_what_torch_gets_wrong_is_adopted_as_it_is():
-    """Nested sequences: torch's own values are not those of the parts."""
-
-    def nested():
-        o = optimizer()
-        inner = S.SequentialLR(o, [S.LinearLR(o, 0.1, total_iters=2), S.ExponentialLR(o, 0.9)], [2])
-        return S.SequentialLR(o, [inner, S.ConstantLR(o, 0.5, 4)], [4])
-
-    with pytest.warns(UserWarning, match="before `optimizer.step"):
-        scheduler = nested()
-    adopted = lr.adopt(scheduler)
-    assert adopted.schedule.table(9) == pytest.approx(goes_on(scheduler, 9)[:, 0])
-    assert isinstance(adopted.schedule, lr.Table)
-    assert "SequentialLR differs from what was read of it, first at update 1" in adopted.notes[0]
-
-
-def test_a_chain_that_is_no_product_becomes_a_table():
-    o = optimizer()
-    scheduler = S.ChainedScheduler([S.CosineAnnealingLR(o, 10, 0.01), S.ExponentialLR(o, 0.9)])
-    adopted = lr.adopt(scheduler, 9)
-    assert "expected a schedule that only multiplies base_lr" in adopted.notes[0]
-    assert adopted.schedule.table(9) == pytest.approx(goes_on(scheduler, 9)[:, 0])
-
-
 def test_a_learning_rate_that_was_changed_by_hand():
     scheduler = step(S.ExponentialLR(optimizer(), 0.5), 2)
     scheduler.optimizer.param_groups[0]["lr"] = 1.0
