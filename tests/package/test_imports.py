@@ -33,7 +33,6 @@ RANKS = {
     "curves": 3,
     "decays": 3,
     "cycles": 3,
-    "cycles": 3,
     "compose": 4,
     "functions": 3,
     "recipes": 5,
