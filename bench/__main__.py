@@ -27,10 +27,23 @@ ROUNDS = 11
 QUICK_ROUNDS = 5
 
 # In the order of the table. A module has `lines(quick)`, timed here, or `rows()`, measured by itself.
-TOPICS = ["fill", "take", "calls", "smooth", "insight", "memory", "import", "cli", "tables", "spec", "pictures"]
-TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight"}
+TOPICS = [
+    "fill",
+    "take",
+    "calls",
+    "smooth",
+    "insight",
+    "memory",
+    "import",
+    "cli",
+    "tables",
+    "spec",
+    "pictures",
+    "torch",
+]
+TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch"}
 
-LIBRARIES = ["numpy", "scipy", "pandas", "numba", "numexpr", "jax", "jaxlib", "optax", "plotly"]
+LIBRARIES = ["numpy", "scipy", "pandas", "numba", "numexpr", "jax", "jaxlib", "optax", "plotly", "torch"]
 COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
 
 

@@ -14,7 +14,7 @@ from weakref import ref
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lrcore.bindings.torch._driven import Group, Slot, held
+from lrcore.bindings.torch._driven import Group, Slot, held, replace
 
 if TYPE_CHECKING:
     from lrcore.bindings.torch.scheduler import Scheduler
@@ -59,9 +59,12 @@ class Board:
             if member is not scheduler and member.shares_with(scheduler):
                 member.rest()
 
-    def keep(self, position: int, slot: Slot, tensor: Tensor) -> None:
-        """Remembers the tensor of a slot."""
-        self._tensors[position, slot] = tensor
+    def keep(self, position: int, slot: Slot, tensor: Tensor | None) -> None:
+        """Remembers the tensor of a slot, or that it has none."""
+        if tensor is None:
+            self._tensors.pop((position, slot), None)
+        else:
+            self._tensors[position, slot] = tensor
 
     def restore(self, groups: list[Group]) -> None:
         """Puts the tensors back into groups that were loaded from a state, with the values that were loaded."""
@@ -70,12 +73,7 @@ class Board:
             if loaded is tensor:
                 continue
             tensor.copy_(loaded) if isinstance(loaded, Tensor) else tensor.fill_(loaded)
-            if slot.at is None:
-                groups[position][slot.key] = tensor
-            else:
-                items = list(groups[position][slot.key])
-                items[slot.at] = tensor
-                groups[position][slot.key] = tuple(items)
+            replace(groups[position], slot, tensor)
 
     def new_group(self) -> None:
         """A group was added: it gets its values at once, not only after the next update."""

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from lrcore import Schedule, _check
 from lrcore.bindings.torch._board import board_of
-from lrcore.bindings.torch._driven import slot_of
+from lrcore.bindings.torch._driven import replace, slot_of
 from lrcore.schedule import END_OF_STEPS, is_schedule
 
 MOST_STEPS = 2**28  # of a table of 1 GiB
@@ -107,13 +107,7 @@ class DeviceSchedule:
         board = board_of(optimizer)
         slots = [(group, slot_of(param, group)) for group in optimizer.param_groups]
         for position, (group, slot) in enumerate(slots):
-            board.keep(position, slot, self.value)
-            if slot.at is None:
-                group[slot.key] = self.value
-            else:
-                betas: list[Any] = list(group[slot.key])
-                betas[slot.at] = self.value
-                group[slot.key] = tuple(betas)
+            board.keep(position, slot, replace(group, slot, self.value))
         return self
 
     @property

@@ -209,17 +209,20 @@ class Scheduler(LRScheduler):
         self.last_epoch = last_epoch = self.last_epoch + 1
         plan = self._plan
         listed = self.optimizer.param_groups
-        if plan is None or plan.listed is not listed or plan.count != len(listed) or plan.uniform is None:
+        if plan is None or plan.listed is not listed or plan.count != len(listed) or not plan.plain:
             self._write()
             return
-        # Most runs: one value for all groups, all of them floats. `_write` would cost twice as much.
-        value_of, key, groups = plan.uniform
-        if groups[0][key] is not plan.written:
+        # Most runs: floats that all get the value itself. `_write` would cost twice as much.
+        lead, key = plan.lead
+        if lead[key] is not plan.written:
             self._write()
             return
-        plan.written = value = value_of(last_epoch // self.step_scale)
-        for group in groups:
-            group[key] = value
+        update = last_epoch // self.step_scale
+        for value_of, name, groups in plan.plain:
+            value = value_of(update)
+            for group in groups:
+                group[name] = value
+        plan.written = lead[key]
 
     def _update_lr(self, epoch: int | None = None) -> None:
         """Torch's way to step from inside, and of a SequentialLR to put a part in charge."""
@@ -280,14 +283,12 @@ class Scheduler(LRScheduler):
         for name, position, group, slot in self._own_slots():
             schedule = self._schedule_of(name, position)
             value = values.setdefault((id(schedule), name), self._value_of(schedule, name))
-            plan.add(value, group, slot, scale_of(group, name))
-            present = held(group, slot)
-            if isinstance(present, torch.Tensor):
-                board.keep(position, slot, present)
+            tensor = plan.add(value, group, slot, scale_of(group, name))
+            board.keep(position, slot, tensor)
             self.is_shared = self.is_shared or any(self._others(position, slot))
         plan.settle()
         if self.is_shared:
-            plan.uniform = None
+            plan.plain = []
         return plan
 
     def _value_of(self, schedule: Schedule, name: str) -> Any:

@@ -100,6 +100,30 @@ def test_a_compiled_step_compiles_once_in_ten_thousand_updates():
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize("schedule", [COSINE, [COSINE, lr.Linear(0.1, 0.0, 5)]], ids=["scales", "schedules"])
+def test_groups_that_share_a_tensor_and_differ_get_their_own(schedule):
+    """Torch puts the tensor of its argument into every group."""
+    shared = torch.tensor(1.0, dtype=torch.float64)
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr_scale": scale} for scale in (1.0, 0.5)]
+    optimizer = torch.optim.SGD(groups, lr=shared)
+    scheduler = Scheduler(optimizer, schedule)
+    tensors = [group["lr"] for group in optimizer.param_groups]
+    assert tensors[0] is shared
+    schedules = schedule if isinstance(schedule, list) else [schedule] * 2
+    for step in range(6):
+        assert [tensor.item() for tensor in tensors] == [schedules[0](step), schedules[1](step) * 0.5]
+        optimizer.step()
+        scheduler.step()
+
+
+def test_groups_that_share_a_tensor_and_agree_go_on_sharing():
+    shared = torch.tensor(1.0)
+    optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(2)], lr=shared)
+    scheduler = Scheduler(optimizer, COSINE)
+    scheduler.refresh()
+    assert all(group["lr"] is shared for group in optimizer.param_groups)
+
+
 # --- DeviceSchedule
 
 
