@@ -1,22 +1,33 @@
 """keras.optimizers.schedules, by its own names and arguments, without `name`.
 
 The optimizer calls its schedule with the number of updates done, so update number 0 uses f(0). Values of lrcore are
-computed in float64: Keras computes in the type of `initial_learning_rate`, in float32 for a float, and in integers for
-an int, which makes most values 0; here an int is the float that it equals.
+computed in float64: Keras computes in the type of `initial_learning_rate`, in float32 for a float. With an int it
+computes in integers, on each of its backends: a cosine has 3 for pi, a decay_rate of 0.5 is 0, and so is a
+warmup_target; where it does not raise. So an int is refused here.
+
+Durations need not be whole: what ends between two updates has its end at the next. With `cycle` they have to be, since
+each cycle would be of another shape.
+
+What depends on how a backend rounds is not reproduced, not with `strict` either. On JAX t is multiplied by a rounded
+1 / decay_steps: with some decay_steps (7, 14 and 15 below 20) `PolynomialDecay(cycle=True)` takes the next cycle
+already at a multiple of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence as Listed
+from numbers import Integral
+from typing import Any
 
 from lrcore import _check
 from lrcore._check import flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Cosine, Linear, Piecewise
+from lrcore.curves import Piecewise
 from lrcore.cycles import check_period_mult
 from lrcore.decays import ExponentialDecay as Exponential, InverseTimeDecay as Inverse
 from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import polynomial, restarts, stairs
+from lrcore.dialects._parts import half_wave, line, polynomial, restarts, span, stairs
 from lrcore.schedule import Schedule
 
 __all__ = [
@@ -29,16 +40,30 @@ __all__ = [
 ]
 
 
+@_check.accepts(_check.schema_of(value))
+def _rate(where: str, given: Any) -> float:
+    """The learning rate, in whose type Keras computes."""
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        computed = "with an int Keras computes in integers, in which pi is 3 and a share is 0"
+        _check.refuse(where, f"a float: {computed}", given, TypeError)
+    return float(value(where, given))
+
+
+@_check.accepts({"type": "number", "minimum": 0})
+def _no_span_or_one(where: str, given: Any) -> int | float:
+    return span(where, given) if isinstance(given, float) and given != 0.0 else int(whole(0)(where, given or 0))
+
+
 @peer(
     "initial_learning_rate * decay_rate**(t / decay_steps), with floor(t / decay_steps) if staircase",
     "with staircase it drops at t = decay_steps; never ends",
-    initial_learning_rate=value,
-    decay_steps=whole(1),
+    initial_learning_rate=_rate,
+    decay_steps=span,
     decay_rate=positive,
     staircase=flag,
 )
 def ExponentialDecay(
-    initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+    initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
 ) -> Schedule:
     """A factor for every `decay_steps` updates: lrcore's `ExponentialDecay`, with the last two arguments swapped.
 
@@ -48,7 +73,12 @@ def ExponentialDecay(
         >>> ExponentialDecay(1.0, 2, 0.25, staircase=True).table(4).tolist()
         [1.0, 1.0, 0.25, 0.25]
     """
-    return stairs(Exponential(initial_learning_rate, decay_rate, decay_steps), decay_steps, staircase)
+    return stairs(
+        Exponential(initial_learning_rate, decay_rate, decay_steps),
+        decay_steps,
+        staircase,
+        where="ExponentialDecay.decay_steps",
+    )
 
 
 @peer(
@@ -73,15 +103,15 @@ def PiecewiseConstantDecay(boundaries: Listed[int], values: Listed[float]) -> Sc
     "(initial_learning_rate - end_learning_rate) * (1 - min(t, decay_steps) / decay_steps)**power + end_learning_rate; "
     "with cycle decay_steps * max(1, ceil(t / decay_steps)) for decay_steps",
     "reaches end_learning_rate at t = decay_steps, which a cycle leaves at decay_steps + 1; its cycles start lower",
-    initial_learning_rate=value,
-    decay_steps=whole(1),
+    initial_learning_rate=_rate,
+    decay_steps=span,
     end_learning_rate=value,
-    power=positive,
+    power=not_negative,
     cycle=flag,
 )
 def PolynomialDecay(
     initial_learning_rate: float,
-    decay_steps: int,
+    decay_steps: float,
     end_learning_rate: float = 0.0001,
     power: float = 1.0,
     cycle: bool = False,
@@ -97,19 +127,21 @@ def PolynomialDecay(
         >>> PolynomialDecay(1.0, 4, 0.0, cycle=True).table(9).tolist()
         [1.0, 0.75, 0.5, 0.25, 0.0, 0.375, 0.25, 0.125, 0.0]
     """
-    return polynomial(initial_learning_rate, end_learning_rate, decay_steps, power, cycle=cycle)
+    return polynomial(
+        initial_learning_rate, end_learning_rate, decay_steps, power, cycle=cycle, where="PolynomialDecay.decay_steps"
+    )
 
 
 @peer(
     "initial_learning_rate / (1 + decay_rate * t / decay_steps), with floor(t / decay_steps) if staircase",
     "with staircase it drops at t = decay_steps; never ends",
-    initial_learning_rate=value,
-    decay_steps=whole(1),
+    initial_learning_rate=_rate,
+    decay_steps=span,
     decay_rate=not_negative,
     staircase=flag,
 )
 def InverseTimeDecay(
-    initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
+    initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
 ) -> Schedule:
     """By the inverse of time: lrcore's `InverseTimeDecay`, with the last two arguments swapped.
 
@@ -117,7 +149,12 @@ def InverseTimeDecay(
         >>> InverseTimeDecay(1.0, 1, 1.0).table(4).tolist()
         [1.0, 0.5, 0.3333333333333333, 0.25]
     """
-    return stairs(Inverse(initial_learning_rate, decay_rate, decay_steps), decay_steps, staircase)
+    return stairs(
+        Inverse(initial_learning_rate, decay_rate, decay_steps),
+        decay_steps,
+        staircase,
+        where="InverseTimeDecay.decay_steps",
+    )
 
 
 WARMUP_IGNORED = Quirk(
@@ -132,19 +169,19 @@ WARMUP_IGNORED = Quirk(
     "decay_steps leaves the warm-up out; without warmup_target the peak is initial_learning_rate at t = 0; alpha is a "
     "share of the peak; holds peak * alpha",
     WARMUP_IGNORED,
-    initial_learning_rate=value,
-    decay_steps=whole(1),
+    initial_learning_rate=_rate,
+    decay_steps=span,
     alpha=value,
     warmup_target=optional(value),
-    warmup_steps=whole(0),
+    warmup_steps=_no_span_or_one,
 )
 def CosineDecay(
     initial_learning_rate: float,
-    decay_steps: int,
+    decay_steps: float,
     alpha: float = 0.0,
     *,
     warmup_target: float | None = None,
-    warmup_steps: int = 0,
+    warmup_steps: float = 0,
     strict: bool = False,
 ) -> Schedule:
     """Half a cosine wave, after a linear rise if wanted: `warmup_cosine`, whose steps would include the rise.
@@ -163,26 +200,29 @@ def CosineDecay(
     if warmup_target is None:
         if warmup_steps and not strict:
             _check.refuse("CosineDecay.warmup_steps", "0 without warmup_target: Keras ignores it", warmup_steps)
-        return Cosine(initial_learning_rate, alpha * initial_learning_rate, decay_steps)
-    cosine = Cosine(warmup_target, alpha * warmup_target, decay_steps)
+        return half_wave(initial_learning_rate, alpha * initial_learning_rate, decay_steps)
     if not warmup_steps:
-        return cosine
-    return Sequence([(Linear(initial_learning_rate, warmup_target, warmup_steps), warmup_steps), cosine])
+        return half_wave(warmup_target, alpha * warmup_target, decay_steps)
+    first = math.ceil(warmup_steps)
+    rise = line(initial_learning_rate, warmup_target, warmup_steps)
+    return Sequence(
+        [(rise, first), half_wave(warmup_target, alpha * warmup_target, decay_steps, late=first - warmup_steps)]
+    )
 
 
 @peer(
     "initial_learning_rate * ((1 - alpha) * m_mul**i * (1 + cos(pi * (t - S_i) / T_i)) / 2 + alpha) with "
     "T_i = first_decay_steps * t_mul**i, in the cycle i that begins at S_i = T_0 + ... + T_{i-1}",
     "the restart is at the peak; alpha is a share of the first peak; never ends",
-    initial_learning_rate=value,
-    first_decay_steps=whole(1),
+    initial_learning_rate=_rate,
+    first_decay_steps=span,
     t_mul=check_period_mult,
     m_mul=positive,
     alpha=value,
 )
 def CosineDecayRestarts(
     initial_learning_rate: float,
-    first_decay_steps: int,
+    first_decay_steps: float,
     t_mul: float = 2.0,
     m_mul: float = 1.0,
     alpha: float = 0.0,

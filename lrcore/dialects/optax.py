@@ -2,23 +2,24 @@
 
 `scale_by_schedule` calls a schedule with the number of updates done, so update number 0 uses f(0). What optax does
 in silence, or with no more than a line in the log, is refused here with the reason; `strict=True` does as optax does.
+Transitions and decays need not be whole; what begins after them has to, and so do boundaries.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence as Listed
-from itertools import accumulate, pairwise
-from operator import mul
+from itertools import pairwise
 from typing import Any
 
-from lrcore import _check, recipes
-from lrcore._check import END_OF_STEPS, choice, flag, not_negative, positive, refuse, value, whole
+from lrcore import recipes
+from lrcore._check import choice, flag, not_negative, positive, refuse, value, whole
 from lrcore.compose import Sequence
-from lrcore.curves import Constant, Cosine, Interpolate, Linear, Piecewise, Polynomial
+from lrcore.curves import Constant, Interpolate, Piecewise
 from lrcore.decays import ExponentialDecay
+from lrcore.dialects import _optax_parts as parts
 from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import stairs
-from lrcore.functions import Map
+from lrcore.dialects._parts import line, polynomial, span, stairs
 from lrcore.schedule import Schedule, is_schedule
 
 __all__ = [
@@ -56,41 +57,6 @@ BRANCHES_LOST = Quirk(
     "schedules without a boundary are dropped, and boundaries out of order skip schedules and shift others",
 )
 
-_any_int = whole(1 - END_OF_STEPS)
-
-
-@_check.accepts({"type": "number", "minimum": 0, "maximum": 1})
-def _share(where: str, given: Any) -> float:
-    share = value(where, given)
-    return share if 0.0 <= share <= 1.0 else refuse(where, "a share of the run, in [0, 1]", given)
-
-
-def _scales(where: str, given: Any) -> dict[int, float]:
-    """{boundary: factor}, in the order of the boundaries."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        refuse(where, "a dict {step: factor} or None", given, TypeError)
-    checked = {whole(0)(f"{where}: a key", step): not_negative(f"{where}[{step!r}]", given[step]) for step in given}
-    return dict(sorted(checked.items()))
-
-
-def _moves(where: str, steps: int, strict: bool) -> bool:
-    """Whether there are updates to move in; that there are none is refused, unless strict."""
-    if steps < 1 and not strict:
-        refuse(where, "an int >= 1: with 0 or below optax stays at init_value for ever", steps)
-    return steps >= 1
-
-
-def _begin(where: str, transition_begin: int, strict: bool) -> int:
-    if transition_begin < 0 and not strict:
-        refuse(where, "an int >= 0: optax takes one below for 0", transition_begin)
-    return max(transition_begin, 0)
-
-
-def _later(schedule: Schedule, steps: int) -> Schedule:
-    return schedule.shift(-steps) if steps else schedule
-
 
 @peer("value", "the same at each update", value=value)
 def constant_schedule(value: float) -> Schedule:
@@ -111,15 +77,15 @@ def constant_schedule(value: float) -> Schedule:
     BEGINS_AT_ONCE,
     init_value=value,
     end_value=value,
-    power=positive,
-    transition_steps=_any_int,
-    transition_begin=_any_int,
+    power=not_negative,
+    transition_steps=parts.any_span,
+    transition_begin=parts.any_int,
 )
 def polynomial_schedule(
     init_value: float,
     end_value: float,
     power: float,
-    transition_steps: int,
+    transition_steps: float,
     transition_begin: int = 0,
     *,
     strict: bool = False,
@@ -133,10 +99,10 @@ def polynomial_schedule(
         >>> polynomial_schedule(1.0, 0.0, 2, transition_steps=4, transition_begin=1).table(6).tolist()
         [1.0, 1.0, 0.5625, 0.25, 0.0625, 0.0]
     """
-    if not _moves("polynomial_schedule.transition_steps", transition_steps, strict):
+    if not parts.moves("polynomial_schedule.transition_steps", transition_steps, strict):
         return Constant(init_value)
-    begin = _begin("polynomial_schedule.transition_begin", transition_begin, strict)
-    return _later(Polynomial(init_value, end_value, transition_steps, power), begin)
+    begin = parts.begin("polynomial_schedule.transition_begin", transition_begin, strict)
+    return parts.later(polynomial(init_value, end_value, transition_steps, power, cycle=False), begin)
 
 
 @peer(
@@ -147,11 +113,11 @@ def polynomial_schedule(
     BEGINS_AT_ONCE,
     init_value=value,
     end_value=value,
-    transition_steps=_any_int,
-    transition_begin=_any_int,
+    transition_steps=parts.any_span,
+    transition_begin=parts.any_int,
 )
 def linear_schedule(
-    init_value: float, end_value: float, transition_steps: int, transition_begin: int = 0, *, strict: bool = False
+    init_value: float, end_value: float, transition_steps: float, transition_begin: int = 0, *, strict: bool = False
 ) -> Schedule:
     """A straight line: `Linear`, after `transition_begin` updates at the first value.
 
@@ -164,10 +130,10 @@ def linear_schedule(
         >>> linear_schedule(0.0, 1.0, 0, strict=True)
         Constant(value=0.0)
     """
-    if not _moves("linear_schedule.transition_steps", transition_steps, strict):
+    if not parts.moves("linear_schedule.transition_steps", transition_steps, strict):
         return Constant(init_value)
-    begin = _begin("linear_schedule.transition_begin", transition_begin, strict)
-    return _later(Linear(init_value, end_value, transition_steps), begin)
+    begin = parts.begin("linear_schedule.transition_begin", transition_begin, strict)
+    return parts.later(line(init_value, end_value, transition_steps), begin)
 
 
 @peer(
@@ -178,15 +144,15 @@ def linear_schedule(
     BEGINS_AT_ONCE,
     ZERO_RATE_HOLDS,
     init_value=value,
-    transition_steps=_any_int,
+    transition_steps=parts.any_span,
     decay_rate=not_negative,
-    transition_begin=_any_int,
+    transition_begin=parts.any_int,
     staircase=flag,
     end_value=optional(value),
 )
 def exponential_decay(
     init_value: float,
-    transition_steps: int,
+    transition_steps: float,
     decay_rate: float,
     transition_begin: int = 0,
     staircase: bool = False,
@@ -203,7 +169,7 @@ def exponential_decay(
         >>> exponential_decay(1.0, 2, 0.25, transition_begin=1, end_value=0.2).table(6).tolist()
         [1.0, 1.0, 0.5, 0.25, 0.2, 0.2]
     """
-    if not _moves("exponential_decay.transition_steps", transition_steps, strict):
+    if not parts.moves("exponential_decay.transition_steps", transition_steps, strict):
         return Constant(init_value)
     if decay_rate == 0.0:
         if not strict:
@@ -211,9 +177,10 @@ def exponential_decay(
                 "exponential_decay.decay_rate", "a number > 0: with 0 optax stays at init_value for ever", decay_rate
             )
         return Constant(init_value)
-    begin = _begin("exponential_decay.transition_begin", transition_begin, strict)
+    begin = parts.begin("exponential_decay.transition_begin", transition_begin, strict)
     curve = ExponentialDecay(init_value, decay_rate, transition_steps)
-    decay = _later(stairs(curve, transition_steps, staircase), begin)
+    where = "exponential_decay.transition_steps"
+    decay = parts.later(stairs(curve, transition_steps, staircase, where=where), begin)
     if end_value is None:
         return decay
     return decay.clip(min=end_value) if decay_rate < 1.0 else decay.clip(max=end_value)
@@ -223,11 +190,11 @@ def exponential_decay(
     "init_value * ((1 - alpha) * ((1 + cos(pi * min(t, decay_steps) / decay_steps)) / 2)**exponent + alpha)",
     "alpha is a share of init_value; reaches and holds init_value * alpha at t = decay_steps",
     init_value=value,
-    decay_steps=whole(1),
+    decay_steps=span,
     alpha=value,
-    exponent=positive,
+    exponent=not_negative,
 )
-def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.0, exponent: float = 1.0) -> Schedule:
+def cosine_decay_schedule(init_value: float, decay_steps: float, alpha: float = 0.0, exponent: float = 1.0) -> Schedule:
     """Half a cosine wave, or a power of it: `Cosine`, which takes its end as a value instead of a share.
 
     Example:
@@ -236,20 +203,14 @@ def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.
         >>> cosine_decay_schedule(1.0, 2, exponent=2.0).table(3).tolist()
         [1.0, 0.25, 0.0]
     """
-    return _cosine(init_value, alpha * init_value, decay_steps, exponent)
-
-
-def _cosine(init_value: float, end_value: float, steps: int, exponent: float) -> Schedule:
-    if exponent == 1.0:
-        return Cosine(init_value, end_value, steps)
-    return (init_value - end_value) * Map(Cosine(1.0, 0.0, steps), "power", exponent) + end_value
+    return parts.cosine(init_value, alpha * init_value, decay_steps, exponent)
 
 
 @peer(
     "init_value * the product of the factors at boundaries <= t",
     "a factor applies at t = boundary; the factors multiply",
     init_value=value,
-    boundaries_and_scales=_scales,
+    boundaries_and_scales=parts.scales,
 )
 def piecewise_constant_schedule(
     init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
@@ -260,16 +221,10 @@ def piecewise_constant_schedule(
         >>> piecewise_constant_schedule(1.0, {2: 0.5, 3: 0.5}).table(5).tolist()
         [1.0, 1.0, 0.5, 0.25, 0.25]
     """
-    points = _points(init_value, list((boundaries_and_scales or {}).items()))
+    points = parts.points(init_value, list((boundaries_and_scales or {}).items()))
     if len(points) == 1:
         return Constant(points[0][1])
     return Piecewise([step for step, _ in points[1:]], [value for _, value in points])
-
-
-def _points(init_value: float, scales: Listed[tuple[int, float]]) -> list[tuple[int, float]]:
-    """(step, value) at step 0 and at each boundary; of those at the same step the last."""
-    values = accumulate((scale for _, scale in scales), mul, initial=init_value)
-    return list(dict(zip([0, *(step for step, _ in scales)], values, strict=True)).items())
 
 
 @peer(
@@ -277,7 +232,7 @@ def _points(init_value: float, scales: Listed[tuple[int, float]]) -> list[tuple[
     "reaches each value at t = boundary; holds the last",
     interpolate_type=choice("linear", "cosine"),
     init_value=value,
-    boundaries_and_scales=_scales,
+    boundaries_and_scales=parts.scales,
 )
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
@@ -288,13 +243,7 @@ def piecewise_interpolate_schedule(
         >>> piecewise_interpolate_schedule("linear", 1.0, {2: 0.5, 4: 0.5}).table(6).tolist()
         [1.0, 0.75, 0.5, 0.375, 0.25, 0.25]
     """
-    return Interpolate(_points(init_value, list((boundaries_and_scales or {}).items())), interpolate_type)
-
-
-def _one_cycle(curve: str, init_value: float, scales: list[tuple[int, float]], strict: bool) -> Schedule:
-    """Phases that end at the same update: the last is the only one (strict), or all of them are over at once."""
-    phases = list(dict(scales).items()) if strict else scales
-    return Interpolate(_points(init_value, sorted(phases, key=lambda phase: phase[0])), curve)
+    return Interpolate(parts.points(init_value, list((boundaries_and_scales or {}).items())), interpolate_type)
 
 
 @peer(
@@ -304,8 +253,8 @@ def _one_cycle(curve: str, init_value: float, scales: list[tuple[int, float]], s
     PHASES_LOST,
     transition_steps=whole(1),
     peak_value=value,
-    pct_start=_share,
-    pct_final=_share,
+    pct_start=parts.share,
+    pct_final=parts.share,
     div_factor=positive,
     final_div_factor=positive,
 )
@@ -327,7 +276,7 @@ def linear_onecycle_schedule(
     """
     up, down = int(pct_start * transition_steps), int(pct_final * transition_steps)
     scales = [(up, div_factor), (down, 1.0 / div_factor), (transition_steps, 1.0 / final_div_factor)]
-    return _one_cycle("linear", peak_value / div_factor, scales, strict)
+    return parts.one_cycle("linear", peak_value / div_factor, scales, strict)
 
 
 @peer(
@@ -337,7 +286,7 @@ def linear_onecycle_schedule(
     PHASES_LOST,
     transition_steps=whole(1),
     peak_value=value,
-    pct_start=_share,
+    pct_start=parts.share,
     div_factor=positive,
     final_div_factor=positive,
 )
@@ -360,7 +309,7 @@ def cosine_onecycle_schedule(
         (int(pct_start * transition_steps), div_factor),
         (transition_steps, 1.0 / (div_factor * final_div_factor)),
     ]
-    return _one_cycle("cosine", peak_value / div_factor, scales, strict)
+    return parts.one_cycle("cosine", peak_value / div_factor, scales, strict)
 
 
 @peer(
@@ -369,10 +318,10 @@ def cosine_onecycle_schedule(
     NEVER_MOVES,
     init_value=value,
     peak_value=value,
-    warmup_steps=_any_int,
+    warmup_steps=parts.any_span,
 )
 def warmup_constant_schedule(
-    init_value: float, peak_value: float, warmup_steps: int, *, strict: bool = False
+    init_value: float, peak_value: float, warmup_steps: float, *, strict: bool = False
 ) -> Schedule:
     """A linear rise: `Linear`.
 
@@ -383,13 +332,9 @@ def warmup_constant_schedule(
         >>> warmup_constant_schedule(0.0, 1.0, 2).table(4).tolist()
         [0.0, 0.5, 1.0, 1.0]
     """
-    if not _moves("warmup_constant_schedule.warmup_steps", warmup_steps, strict):
+    if not parts.moves("warmup_constant_schedule.warmup_steps", warmup_steps, strict):
         return Constant(init_value)
-    return Linear(init_value, peak_value, warmup_steps)
-
-
-def _warmup(init_value: float, peak_value: float, steps: int, after: Schedule) -> Schedule:
-    return Sequence([(Linear(init_value, peak_value, steps), steps), after]) if steps else after
+    return line(init_value, peak_value, warmup_steps)
 
 
 @peer(
@@ -400,15 +345,15 @@ def _warmup(init_value: float, peak_value: float, steps: int, after: Schedule) -
     init_value=value,
     peak_value=value,
     warmup_steps=whole(0),
-    decay_steps=whole(1),
+    decay_steps=span,
     end_value=value,
-    exponent=positive,
+    exponent=not_negative,
 )
 def warmup_cosine_decay_schedule(
     init_value: float,
     peak_value: float,
     warmup_steps: int,
-    decay_steps: int,
+    decay_steps: float,
     end_value: float = 0.0,
     exponent: float = 1.0,
     *,
@@ -425,15 +370,16 @@ def warmup_cosine_decay_schedule(
         [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
     """
     name = "warmup_cosine_decay_schedule"
-    whole(warmup_steps + 1)(f"{name}.decay_steps (which includes the warm-up)", decay_steps)
+    if decay_steps <= warmup_steps:
+        whole(warmup_steps + 1)(f"{name}.decay_steps (which includes the warm-up)", math.floor(decay_steps))
     if peak_value == 0.0 and end_value != 0.0:
         if not strict:
             refuse(f"{name}.end_value", "0 with a peak_value of 0: optax takes it for a share of that", end_value)
         end_value = 0.0
-    if exponent == 1.0:
+    if exponent == 1.0 and isinstance(decay_steps, int):
         return recipes.warmup_cosine(peak_value, end_value, warmup_steps, decay_steps, init_value)
-    decay = _cosine(peak_value, end_value, decay_steps - warmup_steps, exponent)
-    return _warmup(init_value, peak_value, warmup_steps, decay)
+    decay = parts.cosine(peak_value, end_value, decay_steps - warmup_steps, exponent)
+    return parts.warmup(init_value, peak_value, warmup_steps, decay)
 
 
 @peer(
@@ -446,9 +392,9 @@ def warmup_cosine_decay_schedule(
     init_value=value,
     peak_value=value,
     warmup_steps=whole(0),
-    transition_steps=_any_int,
+    transition_steps=parts.any_span,
     decay_rate=not_negative,
-    transition_begin=_any_int,
+    transition_begin=parts.any_int,
     staircase=flag,
     end_value=optional(value),
 )
@@ -456,7 +402,7 @@ def warmup_exponential_decay_schedule(
     init_value: float,
     peak_value: float,
     warmup_steps: int,
-    transition_steps: int,
+    transition_steps: float,
     decay_rate: float,
     transition_begin: int = 0,
     staircase: bool = False,
@@ -476,7 +422,7 @@ def warmup_exponential_decay_schedule(
     decay = exponential_decay(
         peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value, strict=strict
     )
-    return _warmup(init_value, peak_value, warmup_steps, decay)
+    return parts.warmup(init_value, peak_value, warmup_steps, decay)
 
 
 @peer(
@@ -484,7 +430,7 @@ def warmup_exponential_decay_schedule(
     "a schedule begins at t = boundary, from its own step 0",
     BRANCHES_LOST,
     schedules=many(is_schedule, "schedules"),
-    boundaries=many(_any_int, "steps"),
+    boundaries=many(parts.any_int, "steps"),
 )
 def join_schedules(schedules: Listed[Schedule], boundaries: Listed[int], *, strict: bool = False) -> Schedule:
     """One schedule after another: `Sequence`, which takes how long each lasts instead of where it ends.
@@ -501,45 +447,22 @@ def join_schedules(schedules: Listed[Schedule], boundaries: Listed[int], *, stri
     if not schedules:
         refuse("join_schedules.schedules", "at least one schedule", schedules)
     if strict:
-        return _latest(schedules[0], list(zip(boundaries, schedules[1:], strict=False)))
+        return parts.latest(schedules[0], list(zip(boundaries, schedules[1:], strict=False)))
     if len(boundaries) != len(schedules) - 1:
         refuse("join_schedules.boundaries", f"{len(schedules) - 1} steps for {len(schedules)} schedules", boundaries)
     for at, (before, after) in enumerate(pairwise([0, *boundaries])):
         if after < before:
             refuse(f"join_schedules.boundaries[{at}]", f"a step >= {before}: optax would skip schedules", after)
     ends = pairwise([0, *boundaries])
-    parts = [(schedule, end - begin) for schedule, (begin, end) in zip(schedules, ends, strict=False)]
-    return Sequence([*parts, schedules[-1]])
-
-
-def _latest(first: Schedule, branches: list[tuple[int, Schedule]]) -> Schedule:
-    """At each step the last branch in the list whose boundary is not after it, from that boundary on."""
-    begins = sorted({0, *(max(boundary, 0) for boundary, _ in branches)})
-    stages = []
-    for begin in begins:
-        boundary, schedule = [(0, first), *(branch for branch in branches if branch[0] <= begin)][-1]
-        stages.append(schedule.shift(begin - boundary) if begin > boundary else schedule)
-    lasting = [(stage, end - begin) for stage, (begin, end) in zip(stages, pairwise(begins), strict=False)]
-    return Sequence([*lasting, stages[-1]]) if lasting else stages[-1]
-
-
-def _cycles(where: str, given: Any) -> list[dict[str, Any]]:
-    cycles = list(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)) else []
-    if not cycles:
-        refuse(where, "dicts with the arguments of warmup_cosine_decay_schedule, at least one", given)
-    for at, cycle in enumerate(cycles):
-        if not isinstance(cycle, Mapping):
-            refuse(f"{where}[{at}]", "a dict with the arguments of warmup_cosine_decay_schedule", cycle, TypeError)
-        if "decay_steps" not in cycle:
-            raise ValueError(f"{where}[{at}]: expected decay_steps, got {', '.join(map(str, cycle)) or 'nothing'}")
-    return [dict(cycle) for cycle in cycles]
+    lasting = [(schedule, end - begin) for schedule, (begin, end) in zip(schedules, ends, strict=False)]
+    return Sequence([*lasting, schedules[-1]])
 
 
 @peer(
     "warmup_cosine_decay_schedule(**cosine_kwargs[i]), each for its decay_steps",
     "a cycle begins at t = the sum of the decay_steps before it; the last holds its end",
     END_LOST,
-    cosine_kwargs=_cycles,
+    cosine_kwargs=parts.cycles,
 )
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]], *, strict: bool = False) -> Schedule:
     """Warm restarts, each cycle with its own arguments; `sgdr` makes them of factors, and without warm-up.
@@ -551,5 +474,8 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]], *, strict: bool = 
     """
     cycles = list(cosine_kwargs)
     made = [warmup_cosine_decay_schedule(**cycle, strict=strict) for cycle in cycles]
-    steps = [cycle["decay_steps"] for cycle in cycles]
+    steps = [
+        whole(1)(f"sgdr_schedule.cosine_kwargs[{at}]['decay_steps']", cycle["decay_steps"])
+        for at, cycle in enumerate(cycles)
+    ]
     return Sequence([*zip(made[:-1], steps[:-1], strict=True), made[-1]])
