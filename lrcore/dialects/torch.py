@@ -67,7 +67,8 @@ REBASED = Quirk(
 OVERWRITES = Quirk(
     "overwrites",
     "what has a closed form (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, a part of SequentialLR at "
-    "its milestone) overwrites what those before it did; those after it add the factor of that update alone",
+    "its milestone) overwrites what those before it did; those after it add the factor of that update alone; and a "
+    "CyclicLR begins with the first learning rate of the group, not with its own",
 )
 FLOOR_MOVES = Quirk(
     "floor-moves",
