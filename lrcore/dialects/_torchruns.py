@@ -270,7 +270,11 @@ class Group:
 
     def built(self, schedule: Schedule) -> Node:
         arguments: dict[str, Any] = getattr(schedule.origin, "arguments", {})
-        peer = schedule.origin.peer if schedule.origin and arguments else ""
+        peer = schedule.origin.peer if schedule.origin else ""
+        if peer.startswith("torch.") and not arguments:
+            raise NoClosedFormError(
+                f"a {peer} out of a spec or a pickle has lost its arguments: expected one as called"
+            )
         if peer == "torch.SequentialLR":
             children = [self.built(child) for child in arguments["schedulers"]]
             sequence = InOrder(children, arguments["milestones"])

@@ -1,6 +1,7 @@
 """SequentialLR and ChainedScheduler in each other: what torch itself makes of that, and lrcore.dialects.torch with
 strict=True."""
 
+import pickle
 import warnings
 
 import pytest
@@ -232,6 +233,13 @@ def test_where_torch_raises_ours_is_refused():
 def test_what_has_no_closed_form_is_refused(build, match):
     with pytest.raises(NoClosedFormError, match=match):
         dialect.ChainedScheduler(BASE, build(), strict=True)
+
+
+def test_what_has_lost_its_arguments_is_refused():
+    """A pickle has the values alone."""
+    inner = pickle.loads(pickle.dumps(inner_sequence()))
+    with pytest.raises(NoClosedFormError, match=r"a torch\.SequentialLR out of a spec or a pickle has lost its argum"):
+        dialect.SequentialLR([inner, dialect.ConstantLR(BASE, 0.5)], [4], strict=True)
 
 
 @pytest.mark.parametrize("part", [dialect.LinearLR, dialect.PolynomialLR])
