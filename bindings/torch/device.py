@@ -10,12 +10,12 @@ from torch.optim import Optimizer
 from lrcore import Schedule, _check
 from lrcore.bindings.torch._board import board_of
 from lrcore.bindings.torch._driven import replace, slot_of
-from lrcore.schedule import END_OF_STEPS, is_schedule
+from lrcore.schedule import LAST_STEP, is_schedule
 
 MOST_STEPS = 2**28  # of a table of 1 GiB
 
 _steps = _check.whole(1, MOST_STEPS, "a number of updates")
-_position = _check.whole(0, END_OF_STEPS - 1, "the number of updates done")
+_position = _check.whole(0, LAST_STEP, "the number of updates done")
 
 
 class DeviceSchedule:
@@ -137,7 +137,7 @@ class DeviceSchedule:
         Raises:
             ValueError: a state of another schedule.
         """
-        if not isinstance(state_dict, dict) or {*state_dict} != {"position", "fingerprint"}:
+        if {*state_dict} != {"position", "fingerprint"}:
             _check.refuse("DeviceSchedule.load_state_dict", "a state of a DeviceSchedule", state_dict)
         if state_dict["fingerprint"] != self.schedule.fingerprint():
             raise ValueError(f"DeviceSchedule.load_state_dict: expected a state of {self.schedule!r}, got another's")

@@ -169,7 +169,8 @@ class Scheduler(LRScheduler):
             >>> Scheduler(optimizer, 0.1, last_epoch=7, step_scale=4).updates
             2
         """
-        return self.last_epoch // self.step_scale
+        last_epoch: int = self.last_epoch
+        return last_epoch // self.step_scale
 
     def _board(self) -> Board:
         return board_of(self.optimizer)
@@ -347,7 +348,7 @@ class Scheduler(LRScheduler):
         """
         return [_unaliased(group["lr"]) for group in self.optimizer.param_groups]
 
-    _last_lr = property(get_last_lr)  # type: ignore[assignment] # where torch keeps them
+    _last_lr = property(get_last_lr)  # where torch keeps them
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """The learning rate of each group now: `schedule(updates)` times the group's `lr_scale`.
@@ -474,8 +475,8 @@ class Scheduler(LRScheduler):
             present = held(group, slot)
             value = self._factor(name, position, max(self.updates, 0)) * scale_of(group, name)
             if isinstance(present, torch.Tensor):
-                present, value = float(present), float(torch.tensor(value, dtype=present.dtype))
-            if present != value:
+                value = float(torch.tensor(value, dtype=present.dtype))
+            if float(present) != value:
                 return False
         return True
 

@@ -85,6 +85,8 @@ def peer(
             for argument, check in every.items():
                 bound.arguments[argument] = check(f"{name}.{argument}", bound.arguments[argument])
             made = function(*bound.args, **bound.kwargs)
+            if made.origin is not None and any(made is given for given in bound.arguments.values()):
+                return made  # as it was given, with the quirks of where it came from
             strict = bool(bound.arguments.get("strict", False)) and _quirky(made, function, bound)
             return made._with_hints(origin=Call.of(f"{framework}.{name}", strict, bound.arguments))
 

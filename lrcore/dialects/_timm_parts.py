@@ -45,7 +45,9 @@ class Cycles(NamedTuple):
     def _parts(self, shape: Shape, strict: bool) -> list[Any]:
         parts: list[Any] = []
         stop, late = 0, 0
-        for at, (steps, begin, end) in enumerate(islice(_cycles(self.t_initial, self.cycle_mul), self.cycle_limit)):
+        for at, (steps, begin, end) in enumerate(
+            islice(_cycles(Fraction(self.t_initial), self.cycle_mul), self.cycle_limit)
+        ):
             stop += steps
             later = int(strict and self._is_missed(stop, at + 1))
             peak = self.base_lr * self.cycle_decay**at
