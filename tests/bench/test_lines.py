@@ -15,10 +15,11 @@ from bench import (
     bench_smooth,
     bench_spec,
     bench_take,
+    bench_torch,
 )
 from bench._measure import check
 
-MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_insight, bench_pictures, bench_spec)
+MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_insight, bench_pictures, bench_spec, bench_torch)
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
 
 CONTRACT = {
@@ -52,6 +53,12 @@ CONTRACT = {
     "smooth against pandas ewm": 10,
     "load of a typical .json": 1,
     "HTML of four schedules": 2000,
+    **{
+        f"{what}.step() against {peer}, {groups}": bound
+        for what in ("Scheduler", "drop-in")
+        for peer in ("CosineAnnealingLR", "OneCycleLR", "SequentialLR")
+        for groups, bound in (("1 group", 4), ("100 groups", 10))
+    },
 }
 
 
