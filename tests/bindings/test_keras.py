@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lrcore as lr
-import lrcore.bindings.keras
+import lrcore.bindings.keras.schedule
 from cases import CASES
 from lrcore.bindings.keras import Schedule
 from lrcore.tables import open_table
@@ -33,7 +33,7 @@ def fit(model, updates):
 
 
 def test_the_examples_run():
-    results = doctest.testmod(lrcore.bindings.keras, optionflags=doctest.NORMALIZE_WHITESPACE)
+    results = doctest.testmod(lrcore.bindings.keras.schedule, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert results.attempted > 5
     assert results.failed == 0
 
