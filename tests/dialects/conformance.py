@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,21 @@ from lrcore.dialects._dialect import PEERS
 Trace = np.ndarray
 Arguments = dict[str, Any]
 TINY = 1e-300  # so that 0 beside 0 differs by 0
+NORMAL = 2.0**-126  # below it float32 loses digits, and some peers make 0 of it
 
 
 def always(_: Arguments) -> bool:
     """For `endless`."""
     return True
+
+
+class OwnError(NamedTuple):
+    """How far a float32 peer is from its own formula, where that is further than 2 ulp: measured, and why."""
+
+    ulps: float  # of float32, at each value or at the run's largest
+    why: str
+    shown_by: tuple[Arguments, ...]  # with these it is more than a quarter of it, and more than 2 ulp
+    of_largest: bool = False  # for a peer that subtracts: its values near 0 have the errors of those near 1
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,8 @@ class Row:
     past_floor: float = 4  # the same beyond the run, where what the peer computes with may have grown
     endless: Callable[[Arguments], Any] = lambda _: False  # whether it has no end, or one beyond the run
     holds_after: int = 0  # so many updates after the last that is compared ours holds, where the peer only raises
-    ulps: int = 2  # of float32, for a float32 peer
-    of_largest: bool = False  # ulps of the run's largest value: what a peer loses that subtracts, or computes a power
+    exact: Callable[[Arguments, int], Trace] | None = None  # for a float32 peer: its formula, in 50 digits
+    peer_error: OwnError | None = None  # for one that is more than 2 ulp off
     skip: Callable[[Arguments, int], Any] = (
         lambda _arguments, _n: []
     )  # steps at which the peer itself is wrong: say why
@@ -47,7 +57,13 @@ def compare(row: Row, arguments: Arguments) -> None:
     build, n = PEERS[row.key].build, row.run(arguments) + 1
     theirs = np.array(row.peer(arguments, n + row.past), np.float64)
     compared = np.setdiff1d(np.arange(n), row.skip(arguments, n))
-    assert largest_difference(build(**arguments)(compared), theirs[compared], row) <= 1
+    ours = build(**arguments).table(n)
+    if row.exact:
+        assert closely(ours, row.exact(arguments, n))
+    if row.peer_error:
+        assert error_of_peer(row, arguments, theirs) <= row.peer_error.ulps
+    else:
+        assert largest_difference(ours[compared], theirs[compared], row) <= 1
     held = build(**arguments).table(6, start=n - 1 + row.holds_after)
     assert row.endless(arguments) or np.ptp(held) == 0, "holds past its end"
     if row.past:
@@ -59,10 +75,41 @@ def largest_difference(ours: Trace, theirs: Trace, row: Row) -> float:
     """In units of what the row allows: at most 1 passes."""
     theirs = np.asarray(theirs, np.float64)
     if row.dtype == np.float32:
-        rounded = ours.astype(np.float32).astype(np.float64)
-        size = np.maximum(np.abs(theirs), np.abs(ours)).astype(np.float32)
-        unit = row.ulps * np.spacing(size.max(initial=0.0) if row.of_largest else size).astype(np.float64)
-        return float((np.abs(rounded - theirs) / unit).max(initial=0.0))
+        return in_ulps(ours.astype(np.float32).astype(np.float64), theirs, np.maximum(np.abs(theirs), np.abs(ours))) / 2
     size = np.maximum(np.abs(theirs), np.abs(ours))
     unit = row.relative * size + row.floor * np.spacing(size.max(initial=0.0)) + TINY
     return float((np.abs(ours - theirs) / unit).max(initial=0.0))
+
+
+def in_ulps(one: Trace, other: Trace, size: Trace) -> float:
+    """The largest difference, in ulps that float32 has at `size`, where that is a normal number of float32 or 0."""
+    looked_at = (size == 0.0) | (size >= NORMAL)
+    unit = np.spacing(size.astype(np.float32)).astype(np.float64)
+    return float((np.abs(one - other) / unit)[looked_at].max(initial=0.0))
+
+
+def error_of_peer(
+    row: Row, arguments: Arguments, theirs: Trace | None = None, *, of_largest: bool | None = None
+) -> float:
+    """How far a float32 peer is from its formula, in ulps."""
+    n = row.run(arguments) + 1
+    theirs = np.array(row.peer(arguments, n) if theirs is None else theirs[:n], np.float64)
+    compared = np.setdiff1d(np.arange(n), row.skip(arguments, n))
+    truth = row.exact(arguments, n)
+    size = np.abs(truth)
+    if row.peer_error.of_largest if of_largest is None else of_largest:
+        size = np.full(n, size.max())
+    return in_ulps(theirs[compared], truth[compared], size[compared])
+
+
+def error_is_its_own(row: Row) -> None:
+    """What a row says of a peer's error is true, and no more than four times of what there is."""
+    largest = max(error_of_peer(row, arguments) for arguments in row.peer_error.shown_by)
+    assert row.peer_error.ulps / 4 < largest <= row.peer_error.ulps
+    assert max(error_of_peer(row, arguments, of_largest=False) for arguments in row.peer_error.shown_by) > 2
+
+
+def closely(ours: Trace, truth: Trace) -> bool:
+    """Ours beside a formula in 50 digits, to the contract of the numbers, and an ulp for each of two arguments."""
+    unit = np.spacing(np.abs(truth)) * 8 + 4 * np.spacing(np.abs(truth).max(initial=0.0))
+    return bool((np.abs(ours - truth) <= unit).all())

@@ -1,6 +1,6 @@
-"""Evaluates Keras' schedules on TensorFlow, in a process of its own: a process has one backend for all of its tests.
+"""Evaluates Keras' schedules on one backend, in a process of its own: a process has one backend for all of its tests.
 
-Reads pickled (name, arguments, n, vectorised) from standard input, and answers each with the values of n steps.
+Reads pickled (name, arguments, n, vectorised, double) from standard input, and answers each with the values of n steps.
 """
 
 import atexit
@@ -8,14 +8,17 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
+BACKENDS = ("tensorflow", "jax", "torch")
+
 
 @cache
-def server():
-    """The process, for as long as this one lives."""
-    env = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def server(backend):
+    """The process of a backend, for as long as this one lives."""
+    env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", str(Path(__file__))]
     started = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
@@ -30,10 +33,10 @@ def stop(process):
     process.stdout.close()
 
 
-def values(name, arguments, n, vectorised=True):
-    """What Keras' schedule of that name gives on TensorFlow; what it raises is raised here."""
-    process = server()
-    pickle.dump((name, arguments, n, vectorised), process.stdin)
+def values(name, arguments, n, vectorised=True, *, backend="tensorflow", double=False):
+    """What Keras' schedule of that name gives on a backend, in float64 if asked to; what it raises is raised here."""
+    process = server(backend)
+    pickle.dump((name, arguments, n, vectorised, double), process.stdin)
     process.stdin.flush()
     answer = pickle.load(process.stdout)
     if isinstance(answer, Exception):
@@ -46,16 +49,35 @@ def serve():
     import keras
     import numpy as np
 
-    assert keras.backend.backend() == "tensorflow"
+    backend = os.environ["KERAS_BACKEND"]
+    assert keras.backend.backend() == backend
+    if backend == "jax":
+        import jax
+
+    def widened(given):
+        """TensorFlow computes in the type of the first number, torch in that of floatx."""
+        if isinstance(given, list):
+            return [widened(one) for one in given]
+        return np.float64(given) if isinstance(given, float) else given
+
+    def evaluated(name, arguments, n, vectorised, double):
+        keras.config.set_floatx("float64" if double else "float32")
+        arguments = {key: widened(given) for key, given in arguments.items()} if double else arguments
+        schedule, steps = getattr(keras.optimizers.schedules, name)(**arguments), np.arange(n)
+        with jax.enable_x64(double) if backend == "jax" else nullcontext():
+            if backend == "torch" or (backend == "tensorflow" and not vectorised):
+                return np.array([keras.ops.convert_to_numpy(schedule(step)) for step in steps])
+            if backend == "jax":
+                steps = jax.numpy.asarray(steps)
+            return np.asarray(schedule(steps) if vectorised else jax.vmap(schedule)(steps))
+
     while True:
         try:
-            name, arguments, n, vectorised = pickle.load(sys.stdin.buffer)
+            asked = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         try:
-            schedule = getattr(keras.optimizers.schedules, name)(**arguments)
-            steps = np.arange(n)
-            answer = np.array(schedule(steps) if vectorised else [schedule(step) for step in steps])
+            answer = evaluated(*asked)
         except Exception as error:
             answer = RuntimeError(repr(error))
         pickle.dump(answer, answers)
