@@ -100,6 +100,20 @@ def test_a_compiled_step_compiles_once_in_ten_thousand_updates():
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize("plateau", [None, lr.Plateau()], ids=["alone", "plateau"])
+def test_building_and_stepping_never_wait_for_a_device(plateau):
+    """A tensor on the meta device has no value: whoever asks for it, as `float` does, is refused."""
+    weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+    optimizer = torch.optim.SGD([weight], lr=torch.tensor(1.0, device="meta"))
+    with pytest.raises(RuntimeError, match="meta"):
+        float(optimizer.param_groups[0]["lr"])
+    scheduler = Scheduler(optimizer, COSINE, plateau=plateau)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    assert scheduler.get_last_lr()[0].device.type == "meta"
+
+
 @pytest.mark.parametrize("schedule", [COSINE, [COSINE, lr.Linear(0.1, 0.0, 5)]], ids=["scales", "schedules"])
 def test_groups_that_share_a_tensor_and_differ_get_their_own(schedule):
     """Torch puts the tensor of its argument into every group."""
