@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -30,8 +31,9 @@ from lrcore.schedule import Schedule
 Rate: TypeAlias = "float | Tensor"
 Weight: TypeAlias = Callable[[int], float]
 
-CACHES = {"_is_first", "_marks", "_ready", "_roots", "_weight"}
+CACHES = {"_alike", "_is_first", "_marks", "_ready", "_roots", "_weight"}
 PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
+LR_OF = itemgetter("lr")
 SAME = 1e-9  # relative: rates that differ by rounding alone, as torch's recursion after millions of updates
 HOME = __name__.rpartition(".")[0]
 
@@ -91,11 +93,14 @@ def closed_form(kind: type[LRScheduler], **arguments: Any) -> Weight:
 class DropIn(LRScheduler):
     """A scheduler of torch whose rates are pure. See the notes above."""
 
-    __slots__ = ("_is_first", "_marks", "_ready", "_roots", "_weight")
+    __slots__ = ("_alike", "_is_first", "_marks", "_ready", "_roots", "_weight")
 
+    _overwrites = False  # writes its own rate, whatever others made of it
+    _can_rise = False  # has a `_rises`
     _is_custom = False  # a user's subclass with a get_lr of its own goes torch's way
-    _is_first: bool  # no other scheduler of this process was here before
-    _ready: Any  # what the fast path needs; None: the other path
+    _is_first: bool  # it is built on an optimizer that has had no other one, in this process
+    _alike: Any  # what the fastest path needs, of groups with one rate that nobody else writes; or None
+    _ready: Any  # what the fast path needs, of groups with floats; or None
     _roots: list[Any] | None  # None: base_lrs
     _weight: Weight | None
     _marks: dict[int, tuple[Tensor, int]]  # tensors written last, and their versions then
@@ -117,12 +122,13 @@ class DropIn(LRScheduler):
         return made
 
     def _forget(self) -> None:
-        self._ready = self._roots = self._weight = None
+        self._alike = self._ready = self._roots = self._weight = None
         self._marks = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name not in CACHES:
+            object.__setattr__(self, "_alike", None)
             object.__setattr__(self, "_ready", None)
             if name not in PROGRESS:  # a parameter: gamma, T_max ...
                 object.__setattr__(self, "_weight", None)
@@ -170,37 +176,49 @@ class DropIn(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Steps the scheduler, after the optimizer's update; as torch's."""
-        own = self.__dict__
+        own, alike = self.__dict__, self._alike
         count = own["_step_count"]
-        if count == 1 or epoch is not None:
+        if alike is not None and epoch is None and count != 1:
+            weight, groups, size, bases, root, low, momentum = alike
+            if own["optimizer"].param_groups is groups and len(groups) == size and own["base_lrs"] == bases:
+                last, now = own["_last_lr"][0], own["last_epoch"] + 1
+                for group in groups:
+                    if group["lr"] is not last:
+                        break
+                else:
+                    w = weight(now)
+                    rate = w * root + (1.0 - w) * low
+                    for group in groups:
+                        group["lr"] = rate
+                    if momentum is not None:
+                        momentum(groups, now, w)
+                    own["last_epoch"], own["_last_lr"], own["_step_count"] = now, [rate] * size, count + 1
+                    return
+        elif count == 1 or epoch is not None:
             self._warn(epoch)
         own["_step_count"] = count + 1
-        ready = self._ready
-        if ready is None or epoch is not None or not self._step_fast(own, ready):
+        if self._ready is None or epoch is not None or not self._step_fast(own, self._ready):
             self._update_lr(epoch)  # type: ignore[arg-type]
 
-    @staticmethod
-    def _step_fast(own: dict[str, Any], ready: Any) -> bool:
-        """The next rates of groups that are floats and as they were left; False: nothing was done."""
-        weight, groups, count, bases, roots, low, momentum = ready
-        if own["optimizer"].param_groups is not groups or len(groups) != count or own["base_lrs"] != bases:
+    def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
+        """The next rates, if all groups hold floats; False: nothing was done."""
+        weight, groups, size, bases, roots, low, momentum, before = ready
+        if own["optimizer"].param_groups is not groups or len(groups) != size or own["base_lrs"] != bases:
             return False
-        epoch = own["last_epoch"] + 1
-        try:
-            w = weight(epoch)
-        except (TypeError, OverflowError):  # a fraction of an epoch
+        if before == 0.0 and self._can_rise:
             return False
-        lasts, rest = own["_last_lr"], (1.0 - w) * low
-        if type(roots) is float:
-            rate = w * roots + rest
-            if not _write_one(groups, lasts[0], rate):
-                return False
-            rates = [rate] * count
-        else:
+        now, epoch = list(map(LR_OF, groups)), own["last_epoch"] + 1
+        w = weight(epoch)
+        if now == own["_last_lr"]:
+            rest = (1.0 - w) * low
             rates = [w * root + rest for root in roots]
-            if not _write_each(groups, lasts, rates):
-                return False
-        own["last_epoch"], own["_last_lr"] = epoch, rates
+        elif before == 0.0 or self._overwrites or {*map(type, now)} != {float}:
+            return False
+        else:
+            rates = _chained(now, own["_last_lr"], roots, low, before, w)
+        for group, rate in zip(groups, rates):  # noqa: B905 (of one length, and strict takes time)
+            group["lr"] = rate
+        own["last_epoch"], own["_last_lr"], ready[7] = epoch, rates, w
         if momentum is not None:
             momentum(groups, epoch, w)
         return True
@@ -232,16 +250,20 @@ class DropIn(LRScheduler):
             return
         self._adopt_new_groups()
         to = self.last_epoch + 1 if epoch is None else epoch
+        is_alone = self._is_initial or all(
+            self._is_ours(at, group["lr"]) for at, group in enumerate(self.optimizer.param_groups)
+        )
         if self._is_initial:
-            rates, is_alone = self._first_rates(to), True
+            rates = self._first_rates(to)
         elif epoch is None:
-            rates, is_alone = self._next_rates(to)
+            rates = self._next_rates(to)
         else:
-            rates, is_alone = self._placed_rates(to), True
+            rates = self._placed_rates(to)
         self.__dict__["last_epoch"] = to
         self._write(rates)
         self._write_momentum(to)
-        self._ready = self._prepared() if is_alone and not self._is_initial else None
+        if not self._is_initial:
+            self._prepare(is_alone)
 
     def _adopt_new_groups(self) -> None:
         """Groups that `optimizer.add_param_group` has added start from their own rate."""
@@ -291,15 +313,15 @@ class DropIn(LRScheduler):
                 root, rate = low + (lr - low) / w, lr
             roots.append(root)
             rates.append(rate)
-        self._roots = roots
+        self._roots, self._is_first = roots, False
         return rates
 
-    def _next_rates(self, epoch: float) -> tuple[list[Any], bool]:
-        """The rates of the next update, and whether nobody else changed one."""
+    def _next_rates(self, epoch: float) -> list[Any]:
+        """The rates of the next update."""
         before, w = self._w(self.last_epoch), self._w(epoch)
         roots = self._roots = self._own_roots() if self._roots is None else list(self._roots)
         bases = self._own_roots() if self._rises(epoch) else None
-        rates, is_alone = [], True
+        rates = []
         for at, group in enumerate(self.optimizer.param_groups):
             lr, low = group["lr"], self._low(at, group)
             if self._is_ours(at, lr):
@@ -307,7 +329,6 @@ class DropIn(LRScheduler):
                 # At weight 0 a rate that somebody wrote has no root, and stays.
                 rates.append(self._kept(near(copied(lr)), low) if w == before == 0.0 else mix(w, roots[at], low))
                 continue
-            is_alone = False
             lr = near(copied(lr))
             if bases is not None:
                 rates.append(lr + mix(w, bases[at], low) - low)
@@ -316,7 +337,7 @@ class DropIn(LRScheduler):
             if before != 0.0:
                 roots[at] = low + (lr - low) / before
             rates.append(self._kept(lr, low) if w == before else mix(w, roots[at], low))
-        return rates, is_alone
+        return rates
 
     def _kept(self, lr: Any, _low: Any) -> Any:
         """The rate that somebody else wrote, where the weight does not change."""
@@ -357,23 +378,22 @@ class DropIn(LRScheduler):
                 group["lr"] = rate
         self.__dict__["_last_lr"] = [copied(group["lr"]) for group in groups]
 
-    def _prepared(self) -> Any:
-        """What the fast path needs, if all groups are floats that go to one rate."""
-        groups = self.optimizer.param_groups
-        roots = self._roots
-        lows = [self._low(at, group) for at, group in enumerate(groups)]
-        if roots is None or self._weight is None or not all(type(group["lr"]) is float for group in groups):
-            return None
-        if not groups or not all(type(one) is float and one == lows[0] for one in map(near, lows)):
-            return None
-        w = self._w(self.last_epoch)
-        if any(
-            type(root) is not float or mix(w, root, lows[0]) != rate
-            for root, rate in zip(roots, self._last_lr, strict=True)
-        ):
-            return None
-        shared = roots[0] if roots.count(roots[0]) == len(roots) else roots
-        return self._weight, groups, len(groups), list(self.base_lrs), shared, float(lows[0]), self._momentum_writer()
+    def _prepare(self, is_alone: bool) -> None:
+        """What the fast paths need, if all groups are floats that go to one rate, and epochs are whole."""
+        self._ready = self._alike = None
+        groups, roots, last_epoch = self.optimizer.param_groups, self._roots, self.last_epoch
+        lows = [near(self._low(at, group)) for at, group in enumerate(groups)]
+        numbers = [*(group["lr"] for group in groups), *lows, *(roots or [None])]
+        if {*map(type, numbers)} - {float} or len({*lows}) != 1 or type(last_epoch) is not int or roots is None:
+            return
+        w = self._w(last_epoch)
+        if [mix(w, root, lows[0]) for root in roots] != self._last_lr:  # as a rate that was kept
+            return
+        shared = self._weight, groups, len(groups), list(self.base_lrs)
+        if is_alone and len({*roots}) == 1:
+            self._alike = *shared, roots[0], lows[0], self._momentum_writer()
+        else:
+            self._ready = [*shared, roots, lows[0], self._momentum_writer(), w]
 
     def _momentum_writer(self) -> Any:
         return None
@@ -394,8 +414,9 @@ class DropIn(LRScheduler):
         """torch's state; with the rates of the groups and what they start from, where others changed them."""
         state = super().state_dict()
         state["base_lrs"], state["_last_lr"] = list(self.base_lrs), list(self._last_lr)
-        if self._roots is not None and any(map(_differ, self._roots, self.base_lrs)):
-            state["root_lrs"] = list(self._roots)
+        roots = self._state_roots()
+        if roots is not None:
+            state["root_lrs"] = roots
         return with_group_rates(self, state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -416,6 +437,10 @@ class DropIn(LRScheduler):
             put_back(self.optimizer, self._last_lr if group_rates is None else group_rates)
             self._write_momentum(self.last_epoch)
 
+    def _state_roots(self) -> list[Any] | None:
+        """What the rates start from, where it is not base_lrs."""
+        return list(self._roots) if self._roots is not None and any(map(_differ, self._roots, self.base_lrs)) else None
+
     def _loaded_roots(self) -> list[Any] | None:
         """torch's state does not say what others made of the rates, but the rates do."""
         w, roots = self._w(self.last_epoch), self._own_roots()
@@ -428,34 +453,16 @@ class DropIn(LRScheduler):
         return roots
 
 
-def _write_one(groups: list[Any], last: float, rate: float) -> bool:
-    """The rate into all groups, or into none if one of them does not hold the last one any more."""
-    for group in groups:
-        if group["lr"] is not last:
-            break
-        group["lr"] = rate
-    else:
-        return True
-    for done in groups:
-        if done is group:
-            return False
-        done["lr"] = last
-    return False
-
-
-def _write_each(groups: list[Any], lasts: list[float], rates: list[float]) -> bool:
-    """The same with a rate for each group."""
-    for group, last, rate in zip(groups, lasts, rates, strict=True):
-        if group["lr"] is not last:
-            break
-        group["lr"] = rate
-    else:
-        return True
-    for done, last in zip(groups, lasts, strict=True):
-        if done is group:
-            return False
-        done["lr"] = last
-    return False
+def _chained(
+    now: list[float], lasts: list[float], roots: list[float], low: float, before: float, w: float
+) -> list[float]:
+    """The next rates of groups whose rates somebody else has changed; their roots change with them."""
+    rest, rates = (1.0 - w) * low, []
+    for at, (lr, last) in enumerate(zip(now, lasts, strict=True)):
+        if lr != last:
+            roots[at] = low + (lr - low) / before
+        rates.append(lr if w == before else w * roots[at] + rest)
+    return rates
 
 
 def _differ(a: Any, b: Any) -> bool:

@@ -7,9 +7,10 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from torch.optim import lr_scheduler as peer, swa_utils
 
-from lrcore.bindings.torch._dropin import DropIn, Weight, closed_form, copied, near, weight_of
+from lrcore.bindings.torch._dropin import LR_OF, DropIn, Weight, closed_form, copied, near, weight_of
 from lrcore.dialects import torch as dialect
 from lrcore.dialects._parts import wave
 
@@ -186,14 +187,13 @@ class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
     def _odd_weight(self) -> Weight:
         return closed_form(peer.CosineAnnealingLR, T_max=self.T_max, eta_min=0.0)
 
+    _can_rise = True
+
     def _low(self, _at: int, _group: dict[str, Any]) -> Any:
         return self.eta_min
 
     def _rises(self, epoch: float) -> bool:
         return bool(self.T_max) and (epoch - 1 - self.T_max) % (2 * self.T_max) == 0
-
-    def _prepared(self) -> Any:
-        return super()._prepared() if self._roots == self._own_roots() else None  # others are lost where it rises
 
 
 class _Lambdas(DropIn):
@@ -228,8 +228,35 @@ class _Lambdas(DropIn):
         finally:
             self.__dict__["lr_lambdas"] = functions
 
+    def _state_roots(self) -> list[Any] | None:
+        return None
+
     def _loaded_roots(self) -> list[Any] | None:
         return None
+
+    def _prepare(self, _is_alone: bool) -> None:
+        groups = self.optimizer.param_groups
+        self._ready = [groups, len(groups)] if {type(group["lr"]) for group in groups} == {float} else None
+
+    def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
+        groups, count = ready
+        lambdas, starts = own["lr_lambdas"], self._starts(own, groups)
+        if own["optimizer"].param_groups is not groups or {len(groups), len(starts), len(lambdas)} != {count}:
+            return False
+        if {*map(type, starts)} != {float}:
+            return False
+        epoch = own["last_epoch"] + 1
+        rates = [start * function(epoch) for start, function in zip(starts, lambdas, strict=True)]
+        if {*map(type, rates)} != {float}:
+            rates = [rate if isinstance(rate, Tensor) else float(rate) for rate in rates]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        own["last_epoch"], own["_last_lr"] = epoch, [copied(rate) for rate in rates]
+        return True
+
+    def _starts(self, own: dict[str, Any], _groups: list[Any]) -> Any:
+        """What the functions' factors multiply."""
+        return own["base_lrs"]
 
 
 class LambdaLR(_Lambdas, peer.LambdaLR):
@@ -251,8 +278,8 @@ class LambdaLR(_Lambdas, peer.LambdaLR):
     def _placed_rates(self, epoch: float) -> list[Any]:
         return self._rates_at(epoch)
 
-    def _next_rates(self, epoch: float) -> tuple[list[Any], bool]:
-        return self._rates_at(epoch), False
+    def _next_rates(self, epoch: float) -> list[Any]:
+        return self._rates_at(epoch)
 
     def _mixed(self, epoch: float, _roots: list[Any]) -> list[Any]:
         return self._rates_at(epoch)
@@ -271,27 +298,35 @@ class MultiplicativeLR(_Lambdas, peer.MultiplicativeLR):
         [0.5]
     """
 
+    def _starts(self, _own: dict[str, Any], groups: list[Any]) -> Any:
+        return list(map(LR_OF, groups))
+
     def _first_rates(self, _epoch: float) -> list[Any]:
         return self._rates()
 
     def _rates(self) -> list[Any]:
-        """The rates now, before any rounding to a tensor's dtype."""
+        """The rates now; those of tensors before they were rounded."""
         groups, roots = self.optimizer.param_groups, self._roots
         now = [near(copied(group["lr"])) for group in groups]
         if roots is not None and not self._is_initial:
-            now = [roots[at] if self._is_ours(at, groups[at]["lr"]) else rate for at, rate in enumerate(now)]
+            for at, lr in enumerate(map(LR_OF, groups)):
+                now[at] = roots[at] if isinstance(lr, Tensor) and self._is_ours(at, lr) else now[at]
         self._roots = now
         return now
 
-    def _next_rates(self, epoch: float) -> tuple[list[Any], bool]:
+    def _next_rates(self, epoch: float) -> list[Any]:
         self._roots = [rate * factor for rate, factor in zip(self._rates(), self._factors(epoch), strict=True)]
-        return self._roots, False
+        return self._roots
 
     def _placed_rates(self, epoch: float) -> list[Any]:
-        return self._next_rates(epoch)[0]
+        return self._next_rates(epoch)
 
     def _mixed(self, _epoch: float, _roots: list[Any]) -> list[Any]:
         return self._rates()
+
+    def _state_roots(self) -> list[Any] | None:
+        is_rounded = any(isinstance(group["lr"], Tensor) for group in self.optimizer.param_groups)
+        return list(self._rates()) if is_rounded else None
 
 
 class SWALR(DropIn, swa_utils.SWALR):

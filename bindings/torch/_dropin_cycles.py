@@ -29,14 +29,16 @@ class _Overwriting(DropIn):
 
     __slots__ = ()
 
+    _overwrites = True
+
     def _starts(self) -> list[Any]:
         return self._own_roots()
 
     def _first_rates(self, epoch: float) -> list[Any]:
         return self._placed_rates(epoch)
 
-    def _next_rates(self, epoch: float) -> tuple[list[Any], bool]:
-        return self._placed_rates(epoch), True
+    def _next_rates(self, epoch: float) -> list[Any]:
+        return self._placed_rates(epoch)
 
     def _placed_rates(self, epoch: float) -> list[Any]:
         self._roots = self._starts()
@@ -45,10 +47,8 @@ class _Overwriting(DropIn):
     def _loaded_roots(self) -> list[Any] | None:
         return None
 
-    def state_dict(self) -> dict[str, Any]:
-        state = super().state_dict()
-        state.pop("root_lrs", None)
-        return state
+    def _state_roots(self) -> list[Any] | None:
+        return None
 
     def get_lr(self) -> list[Any]:
         self._roots = self._starts()
@@ -191,15 +191,15 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
             for group, momentum in zip(self.optimizer.param_groups, self._made()[1], strict=True):
                 set_momentum(group, momentum(epoch), self.use_beta1)
 
-    def _prepared(self) -> Any:
+    def _prepare(self, _is_alone: bool) -> None:
+        self._ready = self._alike = None
         groups = self.optimizer.param_groups
-        if not self._is_usual() or not all(type(group["lr"]) is float for group in groups):
-            return None
+        if not self._is_usual() or {type(group["lr"]) for group in groups} | {type(self.last_epoch)} != {float, int}:
+            return
         rates, momenta = self._made()
-        if any(rate is not rates[0] for rate in rates) or any(one is not momenta[0] for one in momenta):
-            return None
-        momentum = partial(_one_momentum, momenta[0], self.use_beta1) if self.cycle_momentum else None
-        return rates[0], groups, len(groups), list(self.base_lrs), 1.0, 0.0, momentum
+        if len({*rates}) == 1 and len({*momenta}) < 2:
+            momentum = partial(_one_momentum, momenta[0], self.use_beta1) if self.cycle_momentum else None
+            self._alike = rates[0], groups, len(groups), list(self.base_lrs), 1.0, 0.0, momentum
 
     def _adopt(self, group: dict[str, Any]) -> None:
         """A new group's own rate is its `max_lr`."""
@@ -260,11 +260,10 @@ class CosineAnnealingWarmRestarts(_Overwriting, peer.CosineAnnealingWarmRestarts
         if self._ready is None or not self._step_within(own, self._ready, now):
             self._finish(own["last_epoch"] + 1)
 
-    @staticmethod
-    def _step_within(own: dict[str, Any], ready: Any, now: Any) -> bool:
+    def _step_within(self, own: dict[str, Any], ready: list[Any], now: Any) -> bool:
         """The fast path, in the time of the cycle."""
         epoch, own["last_epoch"] = own["last_epoch"], now - 1
-        is_done = DropIn._step_fast(own, ready)
+        is_done = self._step_fast(own, ready)
         own["last_epoch"] = epoch + is_done
         return is_done
 
@@ -278,7 +277,8 @@ class CosineAnnealingWarmRestarts(_Overwriting, peer.CosineAnnealingWarmRestarts
         rates = self._placed_rates(last_epoch)
         self.__dict__["last_epoch"] = last_epoch
         self._write(rates)
-        self._ready = None if self._is_initial else self._prepared()
+        if not self._is_initial:
+            self._prepare(False)
 
     def _place(self, epoch: float) -> None:
         """T_i and T_cur of an epoch."""
