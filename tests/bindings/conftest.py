@@ -2,7 +2,10 @@
 
 import importlib.util
 import os
+import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # tables that tests share stand beside them
 os.environ["KERAS_BACKEND"] = "torch"
 
 # Backends that no test needs; those that are installed are tested.
