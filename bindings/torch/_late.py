@@ -28,11 +28,11 @@ def is_bound(given: Any) -> bool:
 
 
 def unwrapped(optimizer: Any) -> Any:
-    """The optimizer within a wrapper that shows its groups as its own, as Accelerate's and Lightning's do.
+    """The optimizer within a wrapper that is one by name only, as Accelerate's is: it has none of torch's hooks.
 
-    Those have none of torch's hooks, and frameworks look for the inner one when they are given a scheduler.
+    Frameworks look for the inner one when they are given a scheduler.
     """
     inner = getattr(optimizer, "optimizer", None)
-    if isinstance(inner, Optimizer) and inner.param_groups is optimizer.param_groups:
+    if isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_load_state_dict_post_hooks"):
         return unwrapped(inner)
     return optimizer

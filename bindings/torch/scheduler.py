@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from lrcore import Schedule, _check
 from lrcore.bindings.torch import _state
 from lrcore.bindings.torch._board import Board, board_of
 from lrcore.bindings.torch._driven import Driven, Group, Plan, Slot, driven, held, put, scale_of, slot_of
+from lrcore.bindings.torch._late import unwrapped
 from lrcore.plateau import Plateau
 from lrcore.schedule import LAST_STEP
 
@@ -51,7 +53,7 @@ class Scheduler(LRScheduler):
     warns once. Multiply schedules (`a * b`) instead, give `plateau=`, or use `lrcore.bindings.torch.lr_scheduler`.
 
     Args:
-        optimizer: the optimizer whose groups it drives.
+        optimizer: the optimizer whose groups it drives; of one that Accelerate has prepared the one within.
         schedule: a schedule or a number; a list of them, one a group; or a dict of hyper-parameters with either.
         last_epoch: the number of updates done, less one; -1 for a new run. As in torch the constructor takes a step, so
             that `last_epoch=k - 1` gives `schedule(k)`. Torch refuses that on an optimizer that has never been
@@ -112,6 +114,7 @@ class Scheduler(LRScheduler):
         self.step_scale = _step_scale("Scheduler.step_scale", step_scale)
         self.plateau = plateau
         self.on_mismatch = _on_mismatch("Scheduler.on_mismatch", on_mismatch)
+        optimizer = unwrapped(optimizer)
         self._groups = _positions(groups, len(optimizer.param_groups))
         self.optimizer = optimizer
         self._driven = self._checked(driven("Scheduler.schedule", schedule, param))
@@ -449,19 +452,22 @@ class Scheduler(LRScheduler):
             _step_count = 1
             schedules = {'lr': [{'lrcore': 1, 'type': 'Linear', 'init_value': 0.5, 'end_value': 0.0, 'steps': 4}]}
             fingerprint = c90f843c...
+            plateau = None
+            rests = False
+            group_lrs = None
         """
-        state: dict[str, Any] = {
+        is_in_charge = not self._rests and self._wrote_last()
+        # The same keys whatever the groups hold: torch.distributed.checkpoint asks a checkpoint for those that there
+        # are before it is loaded. Copies, as it loads into them.
+        return {
             "last_epoch": self.last_epoch,
             "step_scale": self.step_scale,
             "_step_count": self._step_count,
-            **self._identity(),
+            **copy.deepcopy(self._identity()),
+            "plateau": None if self.plateau is None else self.plateau.state_dict(),
+            "rests": self._rests,
+            "group_lrs": None if is_in_charge else [float(group["lr"]) for group in self.optimizer.param_groups],
         }
-        if self.plateau is not None:
-            state["plateau"] = self.plateau.state_dict()
-        if self._rests or not self._wrote_last():
-            state["rests"] = self._rests
-            state["group_lrs"] = [float(group["lr"]) for group in self.optimizer.param_groups]
-        return state
 
     def _identity(self) -> dict[str, Any]:
         """Made once for all checkpoints: of a large table it takes a while."""

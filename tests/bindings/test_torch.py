@@ -140,10 +140,29 @@ def test_a_state_is_of_plain_types_and_small(rate):
     scheduler = Scheduler(optimizer, SCHEDULE)
     run(optimizer, scheduler, 2)
     state = scheduler.state_dict()
-    assert {type(leaf) for leaf in leaves(state)} <= {int, float, str, bool}
-    assert set(state) == {"last_epoch", "step_scale", "_step_count", "schedules", "fingerprint"}
+    assert {type(leaf) for leaf in leaves(state)} <= {int, float, str, bool, type(None)}
+    always = {"last_epoch", "step_scale", "_step_count", "schedules", "fingerprint", "plateau", "rests", "group_lrs"}
+    assert set(state) == always
     assert saved(state) == state
     assert len(pickle.dumps(state)) < 1000
+
+
+def test_a_state_is_a_copy():
+    """torch.distributed.checkpoint loads into the state that it is given."""
+    scheduler = Scheduler(optimizer_of(), SCHEDULE)
+    state, before = scheduler.state_dict(), copy.deepcopy(scheduler.state_dict())
+    state["schedules"]["lr"].clear()
+    assert scheduler.state_dict() == before
+
+
+def test_the_keys_of_a_state_are_always_the_same():
+    """torch.distributed.checkpoint asks a checkpoint for the keys that there are before it is loaded."""
+    optimizer = optimizer_of()
+    scheduler = Scheduler(optimizer, SCHEDULE)
+    keys = set(scheduler.state_dict())
+    optimizer.param_groups[0]["lr"] = 123.0
+    assert scheduler.state_dict()["group_lrs"] == [123.0]
+    assert set(scheduler.state_dict()) == keys == set(Scheduler(optimizer, 0.1, plateau=lr.Plateau()).state_dict())
 
 
 def test_a_state_of_another_schedule_is_refused():
