@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
-from lrcore.schedule import Schedule
+from lrcore.schedule import LAST_STEP, Schedule
 
 Rate: TypeAlias = "float | Tensor"
 Weight: TypeAlias = Callable[[int], float]
@@ -179,26 +179,27 @@ class DropIn(LRScheduler):
         own, alike = self.__dict__, self._alike
         count = own["_step_count"]
         if alike is not None and epoch is None and count != 1:
-            weight, groups, size, bases, root, low, momentum = alike
-            if own["optimizer"].param_groups is groups and len(groups) == size and own["base_lrs"] == bases:
-                last, now = own["_last_lr"][0], own["last_epoch"] + 1
+            weight, groups, size, limit, root, low, momentum = alike
+            last, now = own["_last_lr"][0], own["last_epoch"] + 1
+            if own["optimizer"].param_groups is groups and len(groups) == size and now <= limit:
+                w = weight(now)
+                rate = w * root + (1.0 - w) * low if low else w * root
                 for group in groups:
                     if group["lr"] is not last:
                         break
+                    group["lr"] = rate
                 else:
-                    w = weight(now)
-                    rate = w * root + (1.0 - w) * low
-                    for group in groups:
-                        group["lr"] = rate
                     if momentum is not None:
                         momentum(groups, now, w)
-                    own["last_epoch"], own["_last_lr"], own["_step_count"] = now, [rate] * size, count + 1
+                    own["last_epoch"], own["_step_count"] = now, count + 1
+                    own["_last_lr"] = [rate] if size == 1 else [rate] * size
                     return
+                _undo(groups, group, last)
         elif count == 1 or epoch is not None:
             self._warn(epoch)
         own["_step_count"] = count + 1
         if self._ready is None or epoch is not None or not self._step_fast(own, self._ready):
-            self._update_lr(epoch)  # type: ignore[arg-type]
+            self._update_lr(epoch)
 
     def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
         """The next rates, if all groups hold floats; False: nothing was done."""
@@ -211,7 +212,7 @@ class DropIn(LRScheduler):
         w = weight(epoch)
         if now == own["_last_lr"]:
             rest = (1.0 - w) * low
-            rates = [w * root + rest for root in roots]
+            rates = [w * root + rest for root in roots] if rest else [w * root for root in roots]
         elif before == 0.0 or self._overwrites or {*map(type, now)} != {float}:
             return False
         else:
@@ -250,8 +251,10 @@ class DropIn(LRScheduler):
             return
         self._adopt_new_groups()
         to = self.last_epoch + 1 if epoch is None else epoch
-        is_alone = self._is_initial or all(
-            self._is_ours(at, group["lr"]) for at, group in enumerate(self.optimizer.param_groups)
+        is_alone = (
+            epoch is not None
+            or self._is_initial
+            or all(self._is_ours(at, group["lr"]) for at, group in enumerate(self.optimizer.param_groups))
         )
         if self._is_initial:
             rates = self._first_rates(to)
@@ -381,19 +384,23 @@ class DropIn(LRScheduler):
     def _prepare(self, is_alone: bool) -> None:
         """What the fast paths need, if all groups are floats that go to one rate, and epochs are whole."""
         self._ready = self._alike = None
-        groups, roots, last_epoch = self.optimizer.param_groups, self._roots, self.last_epoch
+        groups, roots, now = self.optimizer.param_groups, self._roots, self._now()
         lows = [near(self._low(at, group)) for at, group in enumerate(groups)]
         numbers = [*(group["lr"] for group in groups), *lows, *(roots or [None])]
-        if {*map(type, numbers)} - {float} or len({*lows}) != 1 or type(last_epoch) is not int or roots is None:
+        if {*map(type, numbers)} - {float} or len({*lows}) != 1 or type(now) is not int or roots is None:
             return
-        w = self._w(last_epoch)
+        w = self._w(now)
         if [mix(w, root, lows[0]) for root in roots] != self._last_lr:  # as a rate that was kept
             return
-        shared = self._weight, groups, len(groups), list(self.base_lrs)
-        if is_alone and len({*roots}) == 1:
-            self._alike = *shared, roots[0], lows[0], self._momentum_writer()
+        if is_alone and not self._overwrites and len({*roots}) == 1:
+            self._alike = self._weight, groups, len(groups), LAST_STEP, roots[0], lows[0], self._momentum_writer()
         else:
-            self._ready = [*shared, roots, lows[0], self._momentum_writer(), w]
+            bases = list(self.base_lrs)
+            self._ready = [self._weight, groups, len(groups), bases, roots, lows[0], self._momentum_writer(), w]
+
+    def _now(self) -> float:
+        """What the weight is a function of."""
+        return self.last_epoch
 
     def _momentum_writer(self) -> Any:
         return None
@@ -451,6 +458,14 @@ class DropIn(LRScheduler):
             if not close(float(last), mix(w, roots[at], float(low)), rounding_of(last)):
                 roots[at] = low + (float(last) - low) / w
         return roots
+
+
+def _undo(groups: list[Any], changed: dict[str, Any], last: float) -> None:
+    """The last rate into the groups before the one that somebody else has changed."""
+    for group in groups:
+        if group is changed:
+            return
+        group["lr"] = last
 
 
 def _chained(

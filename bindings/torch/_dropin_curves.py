@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -160,6 +160,17 @@ def held_after(total: float, weight: Weight) -> Weight:
     return lambda epoch: weight(min(epoch, last))
 
 
+class _Wave(NamedTuple):
+    """A cosine that falls, and after that the wave that rises again: almost all updates are in the fall."""
+
+    fall: Weight
+    steps: int
+    later: Weight
+
+    def __call__(self, epoch: int) -> float:
+        return self.fall(epoch) if epoch <= self.steps else self.later(epoch)
+
+
 class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
     """torch's CosineAnnealingLR: half a cosine wave to `eta_min` in `T_max` updates, and up again after that.
 
@@ -178,11 +189,17 @@ class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
     """
 
     def _make_weight(self) -> Weight:
-        def build() -> Any:  # a period that is not whole is one that the dialect does not have
-            whole = isinstance(self.T_max, int)
-            return dialect.CosineAnnealingLR(1.0, self.T_max, strict=True) if whole else wave(1.0, 0.0, 0.0, self.T_max)
+        if self.T_max <= 0:
+            return self._odd_weight()
+        if not isinstance(self.T_max, int):  # a period that is not whole is one that the dialect does not have
+            return wave(1.0, 0.0, 0.0, self.T_max)._compiled().value
+        fall = dialect.CosineAnnealingLR(1.0, self.T_max)._compiled().value
+        return _Wave(fall, self.T_max, dialect.CosineAnnealingLR(1.0, self.T_max, strict=True)._compiled().value)
 
-        return weight_of(build, self._odd_weight()) if self.T_max > 0 else self._odd_weight()
+    def _prepare(self, is_alone: bool) -> None:
+        super()._prepare(is_alone)
+        if self._alike and isinstance(self._weight, _Wave) and self.last_epoch < self._weight.steps:
+            self._alike = (self._weight.fall, *self._alike[1:3], self._weight.steps, *self._alike[4:])
 
     def _odd_weight(self) -> Weight:
         return closed_form(peer.CosineAnnealingLR, T_max=self.T_max, eta_min=0.0)

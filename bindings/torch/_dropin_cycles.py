@@ -72,7 +72,7 @@ class CyclicLR(_Overwriting, peer.CyclicLR):
         up = self.total_size * self.step_ratio
         down = self.total_size - up
         whole = round(up), round(self.total_size) - round(up)
-        is_whole = self.total_size.is_integer() and math.isclose(up, whole[0], rel_tol=1e-12) and down > 0.0
+        is_whole = float(self.total_size).is_integer() and math.isclose(up, whole[0], rel_tol=1e-12) and down > 0.0
         if self._scale_fn_custom is not None or not is_whole:
             return self._odd_weight()
         return weight_of(lambda: dialect.CyclicLR(0.0, 1.0, *whole, self.mode, self.gamma), self._odd_weight())
@@ -145,7 +145,7 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         points = [(0.0, near(group[phases[0][f"start_{kind}"]]))]  # type: ignore[literal-required]
         points += [(float(phase["end_step"]), near(group[phase[f"end_{kind}"]])) for phase in phases]  # type: ignore[literal-required]
         schedule = _through_points(points, self.total_steps, self._anneal_func_type, False)
-        return partial(_within, self.total_steps, schedule._compiled().value)
+        return schedule._compiled().value
 
     def _is_usual(self) -> bool:
         groups = self.optimizer.param_groups
@@ -173,6 +173,8 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         return self._made()[0][0](epoch)  # type: ignore[arg-type]
 
     def _mixed(self, epoch: float, _roots: list[Any]) -> list[Any]:
+        if epoch > self.total_steps:
+            raise ValueError(f"Tried to step {epoch} times. The specified number of total steps is {self.total_steps}")
         if not self._is_usual() or type(epoch) is not int or epoch < 0:
             return self._by_torch(epoch)
         return [rate(epoch) for rate in self._made()[0]]
@@ -199,7 +201,7 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         rates, momenta = self._made()
         if len({*rates}) == 1 and len({*momenta}) < 2:
             momentum = partial(_one_momentum, momenta[0], self.use_beta1) if self.cycle_momentum else None
-            self._alike = rates[0], groups, len(groups), list(self.base_lrs), 1.0, 0.0, momentum
+            self._alike = rates[0], groups, len(groups), self.total_steps, 1.0, 0.0, momentum
 
     def _adopt(self, group: dict[str, Any]) -> None:
         """A new group's own rate is its `max_lr`."""
@@ -211,12 +213,6 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         )
         for name in ("max_momentum", "base_momentum") if self.cycle_momentum else ():
             group.setdefault(name, first[name])
-
-
-def _within(total_steps: int, value: Weight, epoch: int) -> float:
-    if epoch > total_steps:
-        raise ValueError(f"Tried to step {epoch} times. The specified number of total steps is {total_steps}")
-    return value(epoch)
 
 
 def _one_momentum(value: Weight, use_beta1: bool, groups: list[Any], epoch: int, _w: float) -> None:
@@ -306,6 +302,9 @@ class CosineAnnealingWarmRestarts(_Overwriting, peer.CosineAnnealingWarmRestarts
 
     def _low(self, _at: int, _group: dict[str, Any]) -> Any:
         return self.eta_min
+
+    def _now(self) -> float:
+        return self.T_cur
 
     def _mixed(self, _epoch: float, roots: list[Any]) -> list[Any]:
         return super()._mixed(self.T_cur, roots)

@@ -7,6 +7,7 @@ some of them twice and others not at all.
 
 from __future__ import annotations
 
+import math
 import warnings
 from bisect import bisect_right
 from typing import Any
@@ -16,6 +17,8 @@ from torch.optim import Optimizer, lr_scheduler as peer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore.bindings.torch._dropin import copied, put_back, with_group_rates
+
+NO_TURN: tuple[Any, float] = (None, 0)
 
 
 def begin(scheduler: Any) -> None:
@@ -121,6 +124,10 @@ class SequentialLR(_Nested, peer.SequentialLR):
         0.25 1.0 0.5 0.25 1.0 0.5
     """
 
+    __slots__ = ("_turn",)
+
+    _turn: tuple[Any, float]  # whose turn it is, and the milestone that ends it
+
     def __init__(
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
     ) -> None:
@@ -137,14 +144,41 @@ class SequentialLR(_Nested, peer.SequentialLR):
         """Steps the scheduler whose turn it is."""
         own = self.__dict__
         epoch = own["last_epoch"] = own["last_epoch"] + 1
-        milestones = own["_milestones"]
+        scheduler, until = self._turn
+        if epoch < until:
+            scheduler.step()
+        else:
+            scheduler = self._next_turn(epoch)
+        own["_last_lr"] = scheduler._last_lr
+
+    def _next_turn(self, epoch: int) -> Any:
+        """The scheduler of an epoch, entered or stepped."""
+        milestones = self._milestones
         at = bisect_right(milestones, epoch)
-        scheduler = own["_schedulers"][at]
+        scheduler: Any = self._schedulers[at]
         if at and milestones[at - 1] == epoch:
             enter(scheduler)
         else:
             scheduler.step()
-        own["_last_lr"] = scheduler.get_last_lr()
+        self._turn = scheduler, milestones[at] if at < len(milestones) else math.inf
+        return scheduler
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in ("last_epoch", "_milestones", "_schedulers"):
+            object.__setattr__(self, "_turn", NO_TURN)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._turn = NO_TURN
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes a state, of torch's class too, and writes its rates into the groups."""
+        super().load_state_dict(state_dict)
+        self._turn = NO_TURN
 
 
 class ChainedScheduler(_Nested, peer.ChainedScheduler):

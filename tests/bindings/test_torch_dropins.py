@@ -197,8 +197,8 @@ def test_one_after_another(parts, milestones):
 @given(part=any_of(FACTORS), epochs=st.lists(st.integers(0, 40), min_size=1, max_size=5))
 def test_an_epoch_that_is_named(part, epochs):
     name, options = part
-    if name in ("MultiplicativeLR",) or 0 in (options.get("total_iters"), options.get("step_size")):
-        return
+    if name == "MultiplicativeLR" or options.get("total_iters") in (0, 12.5):
+        return  # torch has no closed form, divides by zero, and has another one than its recursion
     found = []
     for of in (TORCH, dropins):
         optimizer = optimizer_of("f")
