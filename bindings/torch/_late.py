@@ -27,7 +27,7 @@ def is_bound(given: Any) -> bool:
     return not isinstance(given, Schedule) or given.is_bound
 
 
-def unwrapped(optimizer: Any) -> Any:
+def unwrapped(optimizer: Optimizer) -> Optimizer:
     """The optimizer within a wrapper that is one by name only, as Accelerate's is: it has none of torch's hooks.
 
     Frameworks look for the inner one when they are given a scheduler.

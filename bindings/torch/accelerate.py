@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from lrcore.bindings.torch._late import bound, is_bound, unwrapped
+from lrcore.bindings.torch._late import bound, is_bound
 from lrcore.bindings.torch.scheduler import Scheduler
 
 
@@ -59,4 +59,4 @@ def for_accelerate(
             world_size=processes,
         )
     scale = processes if accelerator.step_scheduler_with_optimizer else 1
-    return Scheduler(unwrapped(optimizer), schedule, step_scale=scale, **options)
+    return Scheduler(optimizer, schedule, step_scale=scale, **options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from lrcore.bindings.torch._late import bound, is_bound, unwrapped
+from lrcore.bindings.torch._late import bound, is_bound
 from lrcore.bindings.torch.scheduler import Scheduler
 
 
@@ -46,7 +46,7 @@ def for_lightning(optimizer: Optimizer, schedule: Any, *, trainer: Any = None, *
     """
     if trainer is not None and not is_bound(schedule):
         schedule = bound(schedule, **_run_of(trainer))
-    scheduler = Scheduler(unwrapped(optimizer), schedule, **options)
+    scheduler = Scheduler(optimizer, schedule, **options)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "frequency": 1}}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from lrcore import Schedule
-from lrcore.bindings.torch._late import bound, is_bound, unwrapped
+from lrcore.bindings.torch._late import bound, is_bound
 from lrcore.bindings.torch.scheduler import Scheduler
 
 
@@ -75,7 +75,7 @@ class ScheduleMixin:
             schedule = schedule(self.args)
         if not is_bound(schedule):
             schedule = bound(schedule, total_steps=num_training_steps, steps_per_epoch=self._updates_per_epoch())
-        optimizer = unwrapped(self.optimizer if optimizer is None else optimizer)
+        optimizer = self.optimizer if optimizer is None else optimizer
         self.lr_scheduler = Scheduler(optimizer, schedule, **self.schedule_options)
         self._created_lr_scheduler = True  # so that the next call of `train` makes another
         return self.lr_scheduler
@@ -87,4 +87,5 @@ class ScheduleMixin:
             batches = len(loader)
         except TypeError:
             return None
-        return -(-batches // self.args.gradient_accumulation_steps)
+        updates: int = -(-batches // self.args.gradient_accumulation_steps)
+        return updates

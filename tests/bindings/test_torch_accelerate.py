@@ -1,11 +1,13 @@
 """for_accelerate: the real Accelerate on one process and on two, stopped and resumed in others."""
 
+import doctest
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import lrcore as lr
+import lrcore.bindings.torch.accelerate
 from lrcore.bindings.torch.accelerate import for_accelerate
 from packages import required
 from processes import answers
@@ -64,6 +66,12 @@ def test_a_resumed_run_has_the_rates_of_the_plain_loop(rates, processes, name):
 
 
 # --- Without Accelerate
+
+
+def test_the_example_runs():
+    results = doctest.testmod(lrcore.bindings.torch.accelerate, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted >= 5
+    assert results.failed == 0
 
 
 def optimizer():

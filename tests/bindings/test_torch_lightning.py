@@ -1,5 +1,6 @@
 """for_lightning: the real Lightning, stopped and resumed in another process."""
 
+import doctest
 import math
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import lrcore as lr
+import lrcore.bindings.torch.lightning
 from lrcore.bindings.torch.lightning import for_lightning
 from packages import required
 from processes import answer
@@ -50,6 +52,12 @@ def test_a_resumed_run_has_the_rates_of_the_plain_loop(rates, name):
 
 
 # --- Without Lightning
+
+
+def test_the_example_runs():
+    results = doctest.testmod(lrcore.bindings.torch.lightning, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted >= 5
+    assert results.failed == 0
 
 
 def optimizer():

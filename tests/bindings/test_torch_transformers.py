@@ -1,11 +1,13 @@
 """Transformers' Trainer with a Scheduler, and with the mixin: stopped, and resumed in another process."""
 
+import doctest
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import lrcore as lr
+import lrcore.bindings.torch.transformers
 from lrcore.bindings.torch import Scheduler
 from lrcore.bindings.torch.transformers import ScheduleMixin
 from packages import required
@@ -60,6 +62,12 @@ def test_each_trial_of_a_search_has_a_scheduler_of_its_own(rates):
 
 
 # --- Without Transformers
+
+
+def test_the_example_runs():
+    results = doctest.testmod(lrcore.bindings.torch.transformers, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.attempted >= 5
+    assert results.failed == 0
 
 
 class Trainer:
