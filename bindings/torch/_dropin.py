@@ -22,10 +22,21 @@ from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
+from lrcore.bindings.torch._dropin_rates import (
+    close,
+    copied,
+    differ,
+    is_far,
+    mix,
+    near,
+    put_back,
+    rounding_of,
+    warn_of_difference,
+    with_group_rates,
+)
 from lrcore.schedule import LAST_STEP, Schedule
 
 Rate: TypeAlias = "float | Tensor"
@@ -34,37 +45,7 @@ Weight: TypeAlias = Callable[[int], float]
 CACHES = {"_alike", "_is_first", "_marks", "_ready", "_roots", "_weight"}
 PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
 LR_OF = itemgetter("lr")
-SAME = 1e-9  # relative: rates that differ by rounding alone, as torch's recursion after millions of updates
 HOME = __name__.rpartition(".")[0]
-
-
-def mix(w: float, root: Any, low: Any) -> Any:
-    """The rate at a weight: exactly the root at 1 and `low` at 0."""
-    return w * root + (1.0 - w) * low
-
-
-def is_far(given: object) -> bool:
-    """Whether it is a tensor on a device: to read it would wait for the device."""
-    return isinstance(given, Tensor) and given.device.type != "cpu"
-
-
-def near(given: Any) -> Any:
-    """A rate as a float, or as the tensor that it is on a device."""
-    return given if is_far(given) else float(given)
-
-
-def copied(given: Any) -> Any:
-    return given.clone() if isinstance(given, Tensor) else given
-
-
-def close(a: float, b: float, tolerance: float = SAME) -> bool:
-    return abs(a - b) <= tolerance * max(abs(a), abs(b))
-
-
-def rounding_of(lr: Any) -> float:
-    """The relative difference that is nothing but rounding in what holds a rate."""
-    is_rounded = isinstance(lr, Tensor) and lr.dtype.is_floating_point
-    return max(SAME, 8.0 * torch.finfo(lr.dtype).eps) if is_rounded else SAME
 
 
 def weight_of(build: Callable[[], Schedule], otherwise: Weight) -> Weight:
@@ -439,14 +420,15 @@ class DropIn(LRScheduler):
             self.__dict__[name] = [copied(rate) for rate in self.__dict__[name]]
         warn_of_difference(self, before, self._parameters())
         self._forget()
+        self._roots = None if roots is None else list(roots)
         if self.last_epoch >= 0:
-            self._roots = self._loaded_roots() if roots is None else list(roots)
+            self._roots = self._loaded_roots() if roots is None else self._roots
             put_back(self.optimizer, self._last_lr if group_rates is None else group_rates)
             self._write_momentum(self.last_epoch)
 
     def _state_roots(self) -> list[Any] | None:
         """What the rates start from, where it is not base_lrs."""
-        return list(self._roots) if self._roots is not None and any(map(_differ, self._roots, self.base_lrs)) else None
+        return list(self._roots) if self._roots is not None and any(map(differ, self._roots, self.base_lrs)) else None
 
     def _loaded_roots(self) -> list[Any] | None:
         """torch's state does not say what others made of the rates, but the rates do."""
@@ -478,46 +460,3 @@ def _chained(
             roots[at] = low + (lr - low) / before
         rates.append(lr if w == before else w * roots[at] + rest)
     return rates
-
-
-def _differ(a: Any, b: Any) -> bool:
-    return a is not b and not is_far(a) and not is_far(b) and float(a) != float(b)
-
-
-def with_group_rates(scheduler: LRScheduler, state: dict[str, Any]) -> dict[str, Any]:
-    """The state, with the rates of the groups where they are not the last ones of this scheduler."""
-    groups = [group["lr"] for group in scheduler.optimizer.param_groups]
-    if len(groups) != len(scheduler._last_lr) or any(map(_differ, groups, scheduler._last_lr)):
-        state["group_lrs"] = [copied(lr) for lr in groups]
-    return state
-
-
-def put_back(optimizer: torch.optim.Optimizer, rates: list[Any]) -> None:
-    """Rates into the groups; a group that was added since keeps its own."""
-    for group, rate in zip(optimizer.param_groups, rates, strict=False):
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate.squeeze() if isinstance(rate, Tensor) else rate)
-        else:
-            group["lr"] = near(copied(rate))
-
-
-def warn_of_difference(scheduler: object, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    changed = [
-        f"{name} from {ours[name]!r} to {theirs[name]!r}"
-        for name in ours
-        if name in theirs and not _equal(ours[name], theirs[name])
-    ]
-    if changed:
-        warnings.warn(
-            f"{type(scheduler).__name__}.load_state_dict: the state changes {', '.join(changed)}, as in torch",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return not _differ(a, b)
-    return bool(a == b)

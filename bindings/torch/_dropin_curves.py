@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.optim import lr_scheduler as peer, swa_utils
 
-from lrcore.bindings.torch._dropin import LR_OF, DropIn, Weight, closed_form, copied, near, weight_of
+from lrcore.bindings.torch._dropin import LR_OF, DropIn, Weight, closed_form, weight_of
+from lrcore.bindings.torch._dropin_rates import copied, near
 from lrcore.dialects import torch as dialect
 from lrcore.dialects._parts import wave
 
@@ -160,14 +162,15 @@ def held_after(total: float, weight: Weight) -> Weight:
     return lambda epoch: weight(min(epoch, last))
 
 
-class _Wave(NamedTuple):
+@dataclass(frozen=True)
+class _Wave:
     """A cosine that falls, and after that the wave that rises again: almost all updates are in the fall."""
 
     fall: Weight
     steps: int
     later: Weight
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: int, /) -> float:
         return self.fall(epoch) if epoch <= self.steps else self.later(epoch)
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch.optim import lr_scheduler as peer
 
-from lrcore.bindings.torch._dropin import DropIn, Weight, closed_form, copied, is_far, mix, near, weight_of
+from lrcore.bindings.torch._dropin import DropIn, Weight, closed_form, weight_of
+from lrcore.bindings.torch._dropin_rates import copied, is_far, mix, near
 from lrcore.dialects import torch as dialect
 from lrcore.dialects._torchlike import _through_points
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler as peer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrcore.bindings.torch._dropin import copied, put_back, with_group_rates
+from lrcore.bindings.torch._dropin_rates import copied, put_back, with_group_rates
 
 NO_TURN: tuple[Any, float] = (None, 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import lr_scheduler as peer
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING
 
-from lrcore.bindings.torch._dropin import copied, put_back, warn_of_difference, with_group_rates
+from lrcore.bindings.torch._dropin_rates import copied, put_back, warn_of_difference, with_group_rates
 from lrcore.plateau import Plateau
 
 PARAMETERS = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lrs", "eps")
