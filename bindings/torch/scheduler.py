@@ -111,7 +111,7 @@ class Scheduler(LRScheduler):
             _check.refuse("Scheduler.optimizer", "a torch.optim.Optimizer", optimizer, TypeError)
         if plateau is not None and not isinstance(plateau, Plateau):
             _check.refuse("Scheduler.plateau", "an lrcore.Plateau or None", plateau, TypeError)
-        self.step_scale = _step_scale("Scheduler.step_scale", step_scale)
+        self.step_scale: int = _step_scale("Scheduler.step_scale", step_scale)
         self.plateau = plateau
         self.on_mismatch = _on_mismatch("Scheduler.on_mismatch", on_mismatch)
         optimizer = unwrapped(optimizer)
