@@ -265,7 +265,7 @@ def map_power(family: Family, value: Tensor) -> Tensor:
 MAPS: dict[str, Callable[[Family, Tensor], Tensor]] = {
     "MAP_COSINE": map_cosine,
     "MAP_TANH": lambda family, value: family.ops.tanh(value),
-    "MAP_EXP": lambda family, value: family.ops.exp(family.ops.minimum(value, LARGEST_EXPONENT)),
+    "MAP_EXP": lambda family, value: family.bounded(family.ops.exp(value)),
     "MAP_LOG": map_log,
     "MAP_POWER": map_power,
 }

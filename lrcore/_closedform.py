@@ -299,7 +299,8 @@ class ClosedForm:
         value = self._values(tuple(members), at, local)
         if len(_children(family.nodes[0])) == 1:
             return value
-        return self._bounded(family, value * self._child(family, 1, number))
+        factors = tuple(Member(_children(node)[1], 1.0) for node in family.nodes)
+        return self._bounded(family, value * self._values(factors, family.which, number))
 
     def _mirrored(self, family: Family, stages: Stages, lengths: list[NDArray[np.int64]]) -> Tensor:
         """Steps counted back from the end, in the second half of cycles that go there and back."""
