@@ -79,11 +79,11 @@ def trace(of, build, kinds, updates=UPDATES, metrics=None):
     return rows
 
 
-def assert_same(build, kinds, **options):
+def assert_same(build, kinds, tolerance=1e-15, **options):
     """To 1e-12; near 0 torch's own cosine is off by some 1e-17 of the rate it starts from."""
     theirs, ours = (trace(of, build, kinds, **options) for of in (TORCH, dropins))
     for update, (expected, found) in enumerate(zip(theirs, ours, strict=True)):
-        assert found == pytest.approx(expected, rel=1e-12, abs=1e-15), f"update {update}"
+        assert found == pytest.approx(expected, rel=1e-12, abs=tolerance), f"update {update}"
 
 
 share = st.floats(0.01, 1.0)
@@ -153,10 +153,15 @@ def test_one_alone(name, data, kinds):
     assert_same(build_of(name, data.draw(EVERY[name])), kinds)
 
 
+# torch's recursion divides by the weight of the update before, for a cosine of 70 updates as little as 5e-4: an ulp of a
+# rate, 1e-17, comes to 1e-13 there.
+CHAINED = 1e-13
+
+
 @settings(max_examples=60, deadline=None)
 @given(parts=st.lists(any_of(FACTORS), min_size=2, max_size=3), kinds=st.sampled_from(["ff", "fd"]))
 def test_side_by_side_each_keeps_what_the_others_make(parts, kinds):
-    assert_same(lambda of, optimizer: [build_of(*part)(of, optimizer) for part in parts], kinds)
+    assert_same(lambda of, optimizer: [build_of(*part)(of, optimizer) for part in parts], kinds, CHAINED)
     assert_same(lambda of, optimizer: of.ChainedScheduler([build_of(*part)(of, optimizer) for part in parts]), kinds)
 
 
@@ -172,7 +177,7 @@ def test_beside_a_plateau(part, plateau, is_first, metrics):
         made = [build_of(*part)(of, optimizer), of.ReduceLROnPlateau(optimizer, **plateau)]
         return made[::-1] if is_first else made
 
-    assert_same(build, "ff", metrics=metrics)
+    assert_same(build, "ff", CHAINED, metrics=metrics)
 
 
 # torch divides by zero where a LinearLR or a PolynomialLR of no updates begins at a milestone.
@@ -190,7 +195,7 @@ def test_one_after_another(parts, milestones):
         made = [build_of(*part)(of, optimizer) for part in parts]
         return of.SequentialLR(optimizer, made, milestones[: len(made) - 1])
 
-    assert_same(build, "ff")
+    assert_same(build, "ff", CHAINED)
 
 
 @settings(max_examples=20, deadline=None)
