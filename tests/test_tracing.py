@@ -234,7 +234,7 @@ def operations_for(schedule):
         lambda n: lr.Interpolate([(3 * k + 1, 1.0 / (k + 1)) for k in range(n)], curve="cosine"),
         lambda n: lr.Sequence([*((lr.Exponential(1.0, 1.0 / (k + 2), 9), 9) for k in range(n)), 0.1]),
         lambda n: lr.Sequence([*((lr.Linear(1.0, 1.0 / (k + 2), 9) * 0.5, 9) for k in range(n)), 0.1]),
-        lambda n: lr.Cycle(lr.Cosine(1.0, 0.0, 10), 10, period_mult=1.01 if n > 100 else 1.1),
+        lambda n: lr.Cycle(lr.Cosine(1.0, 0.0, 1000), 1000, period_mult=1.01 if n > 100 else 1.1),
     ],
     ids=["Piecewise", "Table", "linear", "cosine", "Sequence", "Sequence of products", "Cycle"],
 )
