@@ -253,7 +253,7 @@ def parse(
         ...        "warmup_num_steps": 2, "warmup_type": "linear"}}}, strict=True).table(6).tolist()
         [0.0, 0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    from lrcore.dialects import _composer_reader, _readers  # noqa: F401 (they register themselves)
+    from lrcore.dialects import _composer_reader, _hydra_reader, _readers  # noqa: F401 (they register themselves)
 
     if not isinstance(config, Mapping):
         _check.refuse("parse.config", "a mapping", config, TypeError)
