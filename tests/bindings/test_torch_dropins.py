@@ -6,6 +6,8 @@ import gc
 import importlib
 import inspect
 import io
+import itertools
+import math
 import pickle
 import re
 import warnings
@@ -233,6 +235,48 @@ def test_a_run_resumes_right_after_every_update(case, order):
 def test_the_matrix_finds_what_torch_gets_wrong():
     assert len(resume_matrix.wrong_points(TORCH, "StepLR", "scheduler alone")) > 15
     assert resume_matrix.wrong_points(TORCH, "StepLR", "optimizer, scheduler") == []
+
+
+def several(optimizer):
+    made = [dropins.StepLR(optimizer, 5, 0.5), dropins.CosineAnnealingLR(optimizer, 40, 0.001)]
+    return [*made, dropins.ReduceLROnPlateau(optimizer, patience=2, factor=0.7)]
+
+
+def step_all(optimizer, made, begin, end):
+    found = []
+    for _ in range(begin, end):
+        found.append([float(group["lr"]) for group in optimizer.param_groups])
+        optimizer.step()
+        for scheduler in made:
+            scheduler.step(*([1.0] if isinstance(scheduler, dropins.ReduceLROnPlateau) else []))
+    return found
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_several_at_once_resume_in_any_order(order):
+    optimizer = optimizer_of()
+    expected = step_all(optimizer, several(optimizer), 0, 14)
+    for done in (0, 4, 9):
+        optimizer = optimizer_of()
+        made = several(optimizer)
+        step_all(optimizer, made, 0, done)
+        states = [one.state_dict() for one in (*made, optimizer)]
+        optimizer = optimizer_of()
+        made = several(optimizer)
+        for at in order:
+            (*made, optimizer)[at].load_state_dict(states[at])
+        assert step_all(optimizer, made, done, 14) == expected[done:]
+
+
+def test_fractions_of_an_epoch():
+    scheduler = dropins.CosineAnnealingLR(optimizer_of("f"), 4)
+    scheduler.optimizer.step()
+    for epoch in (0.5, 1.5):
+        with pytest.warns(UserWarning, match="epoch parameter"):
+            scheduler.step(epoch)
+        assert scheduler.get_last_lr()[0] == pytest.approx(0.05 * (1 + math.cos(math.pi * epoch / 4)))
+    scheduler.step()
+    assert scheduler.get_last_lr()[0] == pytest.approx(0.05 * (1 + math.cos(math.pi * 2.5 / 4)))
 
 
 def rates(scheduler, updates):
