@@ -26,6 +26,7 @@ class Slot(NamedTuple):
     at: int | None = None
 
 
+_position = _check.whole(0, 2**31, "the place of a group")
 BETAS = {"betas": 0, "beta1": 0, "beta2": 1}
 
 
@@ -55,17 +56,21 @@ def _one(where: str, given: Any) -> Schedule:
     return is_schedule(where, given)
 
 
-def slot_of(param: str, group: Group) -> Slot:
+def slot_of(where: str, param: str, group: Group) -> Slot:
     """Where a group keeps a hyper-parameter. Adam's momentum is its first beta."""
     if param in BETAS and "betas" in group:
         return Slot("betas", BETAS[param])
-    if param in group:
+    if param in group and _is_number(group[param]):
         return Slot(param)
     if param == "momentum" and "betas" in group:
         return Slot("betas", 0)
-    names = [name for name in group if name != "params"]
+    names = [name for name, given in group.items() if _is_number(given) or name == "betas"]
     hint = _check.did_you_mean(param, names)
-    raise ValueError(f"Scheduler.param: expected one of {', '.join(names)}, got {param!r}{hint}")
+    raise ValueError(f"{where}: expected one of {', '.join(names)}, got {param!r}{hint}")
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, Tensor) or (isinstance(given, (int, float)) and not isinstance(given, bool))
 
 
 def held(group: Group, slot: Slot) -> Any:
@@ -94,10 +99,23 @@ def replace(group: Group, slot: Slot, item: Any) -> Any:
 
 
 def scale_of(group: Group, param: str) -> float:
-    """What a group's learning rate is multiplied by: its `lr_scale`."""
-    if param != "lr" or "lr_scale" not in group:
-        return 1.0
-    return _check.not_negative("lr_scale of a group", group["lr_scale"])
+    """What a group multiplies a hyper-parameter by: its `lr_scale`, `weight_decay_scale`, ..."""
+    scale = group.get(f"{param}_scale", 1.0)
+    return 1.0 if scale == 1.0 else _check.not_negative(f"{param}_scale of a group", scale)
+
+
+def unaliased(given: Any) -> Any:
+    """A number, or a copy of a tensor."""
+    return given.clone() if isinstance(given, Tensor) else given
+
+
+def holders(groups: list[Group], tensor: Tensor) -> list[tuple[int, Slot]]:
+    """Every slot of the groups that holds a tensor: torch gives all groups the one of its argument."""
+    found = []
+    for position, group in enumerate(groups):
+        found += [(position, Slot(key)) for key, given in group.items() if given is tensor]
+        found += [(position, Slot("betas", at)) for at, beta in enumerate(group.get("betas", ())) if beta is tensor]
+    return found
 
 
 class Part(NamedTuple):
@@ -117,7 +135,7 @@ class Plan:
     again.
     """
 
-    __slots__ = ("count", "lead", "listed", "parts", "plain", "rest", "written")
+    __slots__ = ("count", "lead", "listed", "parts", "place", "plain", "rest", "written")
 
     def __init__(self, listed: list[Group]) -> None:
         self.listed = listed  # torch makes another list when it loads a state
@@ -126,30 +144,37 @@ class Plan:
         self.rest: list[tuple[Callable[[int], float], Group, Slot, float]] = []
         self.plain: list[tuple[Callable[[int], float], str, list[Group]]] = []
         self.lead: tuple[Group, str] = ({}, "")  # the first float slot
+        self.place = 0  # of its group
         self.written: float | None = None  # what it got
 
-    def add(self, value: Callable[[int], float], group: Group, slot: Slot, scale: float) -> Tensor | None:
-        """Adds a slot; returns the tensor that it holds."""
-        present = held(group, slot)
-        if slot.at is not None or isinstance(present, Tensor):
-            if isinstance(present, Tensor) and self._is_taken(present, value, scale):
-                present = replace(group, slot, present.clone())
+    def add(self, value: Callable[[int], float], group: Group, slot: Slot, scale: float) -> None:
+        """Adds a slot of a group."""
+        if slot.at is not None or isinstance(held(group, slot), Tensor):
             self.rest.append((value, group, slot, scale))
-            return present if isinstance(present, Tensor) else None
+            return
         for part in self.parts:
             if part.value is value and part.key == slot.key:
                 part.groups.append(group)
                 part.scales.append(scale)
-                return None
+                return
         self.parts.append(Part(value, slot.key, [group], [scale]))
-        return None
 
-    def _is_taken(self, tensor: Tensor, value: Callable[[int], float], scale: float) -> bool:
-        """Whether a slot of another value has the same tensor: torch gives all groups the one of its argument."""
-        return any(
-            held(group, slot) is tensor and (other, factor) != (value, scale)
-            for other, group, slot, factor in self.rest
-        )
+    def own_tensors(self) -> list[tuple[int, Slot, Tensor]]:
+        """The tensors of its slots, none of them shared with a slot that needs another value."""
+        wanted = {(self._place_of(group), slot): (value, scale) for value, group, slot, scale in self.rest}
+        found = []
+        for (position, slot), what in wanted.items():
+            group = self.listed[position]
+            tensor = held(group, slot)
+            if not isinstance(tensor, Tensor):
+                continue
+            if any(wanted.get(place) != what for place in holders(self.listed, tensor)):
+                tensor = replace(group, slot, tensor.clone())
+            found.append((position, slot, tensor))
+        return found
+
+    def _place_of(self, group: Group) -> int:
+        return next(place for place, one in enumerate(self.listed) if one is group)
 
     def settle(self) -> None:
         """Called when all is added."""
@@ -157,6 +182,13 @@ class Plan:
             self.plain = [part[:3] for part in self.parts]
         if self.parts:
             self.lead = (self.parts[0].groups[0], self.parts[0].key)
+            self.place = self._place_of(self.lead[0])
+
+    def fits(self, listed: list[Group]) -> bool:
+        """Whether these are the groups that it was made for."""
+        if self.listed is not listed or self.count != len(listed):
+            return False
+        return not self.parts or listed[self.place] is self.lead[0]
 
     def first(self) -> float | None:
         """What stands now where `written` was written; None for a tensor, which is not read."""
@@ -173,3 +205,14 @@ class Plan:
         for value, group, slot, scale in self.rest:
             put(group, slot, value(update) * scale)
         self.written = self.first()
+
+
+def positions(where: str, groups: Any, count: int) -> tuple[int, ...] | None:
+    """The places of groups, each once; None for all of them."""
+    if groups is None:
+        return None
+    listed = _check.items(where, groups, "places of groups")
+    chosen = tuple(_position(f"{where}[{at}]", place) for at, place in enumerate(listed))
+    if not chosen or max(chosen) >= count or len({*chosen}) < len(chosen):
+        _check.refuse(where, f"different places of {count} groups", list(listed))
+    return chosen

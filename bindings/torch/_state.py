@@ -13,12 +13,11 @@ from lrcore import Schedule, _check
 from lrcore.bindings.torch._driven import Driven
 from lrcore.schedule import LAST_STEP
 
-LONGEST_SPEC = (
-    4096  # characters of the schedules in JSON that a checkpoint carries; of longer ones the fingerprint only
-)
+LONGEST_SPEC = 600  # characters of JSON that a checkpoint carries, so that a state stays below 1 kB
 NEEDED = ("last_epoch", "fingerprint")
 
-_steps_done = _check.whole(-1, LAST_STEP, "the number of steps done")
+# Below 0 it waits for its turn in a SequentialLR of torch, which counts down once more at each level of nesting.
+_steps_done = _check.whole(-64, LAST_STEP, "the number of steps done")
 _count = _check.whole(0, LAST_STEP, "a number of steps")
 _scale = _check.whole(1, 2**31, "how often step() is called an update")
 
@@ -32,7 +31,7 @@ class Loaded:
     step_count: int
     plateau: dict[str, Any] | None
     rests: bool
-    group_lrs: list[float] | None
+    values: list[float] | None
 
     def updates_as(self, step_scale: int) -> int:
         """`last_epoch` of as many updates, for a scheduler that is stepped another number of times an update."""
@@ -41,16 +40,27 @@ class Loaded:
         return self.last_epoch // self.step_scale * step_scale
 
 
-def identity(driven: Driven) -> dict[str, Any]:
+def identity(driven: Driven, groups: tuple[int, ...] | None) -> dict[str, Any]:
     """What tells schedules apart: their specs, unless they are long, and a fingerprint of them all."""
-    specs = {name: [schedule.to_dict() for schedule in schedules] for name, schedules in driven.items()}
-    prints = {name: [schedule.fingerprint() for schedule in schedules] for name, schedules in driven.items()}
-    listed = [one for schedules in prints.values() for one in schedules]
+    told = {name: _without_repeats(schedules) for name, schedules in driven.items()}
+    specs = {name: [schedule.to_dict() for schedule in schedules] for name, schedules in told.items()}
+    prints = {name: [schedule.fingerprint() for schedule in schedules] for name, schedules in told.items()}
     # Of the learning rate alone its own: what `schedule.fingerprint()` gives and a log may show.
-    alone = len(listed) == 1 and "lr" in prints
-    fingerprint = listed[0] if alone else hashlib.sha256(json.dumps(prints, sort_keys=True).encode()).hexdigest()
+    if groups is None and [*prints] == ["lr"] and len(prints["lr"]) == 1:
+        fingerprint = prints["lr"][0]
+    else:
+        text = json.dumps([prints, groups], sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
     is_short = len(json.dumps(specs)) <= LONGEST_SPEC
     return {"schedules": specs if is_short else None, "fingerprint": fingerprint}
+
+
+def _without_repeats(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
+    """A list whose last schedules are equal says no more than one that ends with the first of them."""
+    end = len(schedules)
+    while end > 1 and schedules[end - 2] == schedules[-1]:
+        end -= 1
+    return schedules[:end]
 
 
 def read(where: str, state: Any, driven: Driven, ours: dict[str, Any], on_mismatch: str) -> Loaded:
@@ -67,19 +77,19 @@ def read(where: str, state: Any, driven: Driven, ours: dict[str, Any], on_mismat
         if on_mismatch == "raise":
             raise ValueError(f"{where}: {told}")
         warnings.warn(f"{where}: {told}; its position is kept, and the schedule of this one goes on", stacklevel=4)
-    lrs = state.get("group_lrs")
+    values = state.get("values")
     return Loaded(
         last_epoch=_steps_done(f"{where}['last_epoch']", state["last_epoch"]),
         step_scale=_scale(f"{where}['step_scale']", state.get("step_scale", 1)),
         step_count=_count(f"{where}['_step_count']", state.get("_step_count", 1)),
         plateau=state.get("plateau"),
         rests=_check.flag(f"{where}['rests']", state.get("rests", False)),
-        group_lrs=None if lrs is None else _rates(f"{where}['group_lrs']", lrs),
+        values=None if values is None or on_mismatch != "raise" else _numbers(f"{where}['values']", values),
     )
 
 
-def _rates(where: str, given: Any) -> list[float]:
-    listed = _check.items(where, given, "rates")
+def _numbers(where: str, given: Any) -> list[float]:
+    listed = _check.items(where, given, "numbers")
     return [_check.number(f"{where}[{at}]", rate) for at, rate in enumerate(listed)]
 
 
@@ -88,9 +98,10 @@ def _difference(driven: Driven, state: dict[str, Any]) -> str:
     specs = state.get("schedules")
     if specs is None:
         return f"expected a state of {_shown(driven)}, got one of another schedule"
-    theirs: Driven = {
-        name: tuple(lrcore.from_dict(spec) for spec in schedules) for name, schedules in dict(specs).items()
-    }
+    try:
+        theirs: Driven = {name: tuple(map(lrcore.from_dict, schedules)) for name, schedules in dict(specs).items()}
+    except (TypeError, ValueError) as error:
+        return f"expected a state of {_shown(driven)}, got one of another schedule, which cannot be read ({error})"
     told = f"expected a state of {_shown(driven)}, got one of {_shown(theirs)}"
     pairs = [(one, other) for name in driven.keys() & theirs for one, other in zip(driven[name], theirs[name])]  # noqa: B905
     for one, other in pairs:
@@ -111,5 +122,9 @@ def _compared(one: Schedule, other: Schedule) -> str:
 
 def _shown(driven: Driven) -> str:
     if [*driven] == ["lr"] and len(driven["lr"]) == 1:
-        return _check.shown(driven["lr"][0]).removesuffix(f" ({type(driven['lr'][0]).__name__})")
-    return ", ".join(f"{name}={_check.shown(list(schedules))}" for name, schedules in driven.items())
+        return _short(driven["lr"][0])
+    return ", ".join(f"{name}=[{', '.join(map(_short, schedules))}]" for name, schedules in driven.items())
+
+
+def _short(schedule: Schedule) -> str:
+    return _check.shown(schedule).removesuffix(f" ({type(schedule).__name__})")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from torch import Tensor, tensor
 
-from lrcore.bindings.torch._driven import held, scale_of
+from lrcore.bindings.torch._driven import held
 
 if TYPE_CHECKING:
     from lrcore.bindings.torch.scheduler import Scheduler
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """One update of the optimizer: the value of the first driven hyper-parameter of the first group.
+    """One update of the optimizer, by the first slot that disagrees, or by the first of all.
 
     Args:
         update: how many updates were done before it.
@@ -37,8 +38,8 @@ class Used:
 
     @property
     def agrees(self) -> bool:
-        """Whether it used what the schedule says."""
-        return self.value == self.expected
+        """Whether it used what the schedule says, and for the reason that it should."""
+        return self.value == self.expected and self.position == self.update
 
 
 class Audit:
@@ -75,29 +76,41 @@ class Audit:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.used: list[Used] = []
-        self._scheduler = scheduler
-        self._begin, self._epoch = scheduler.updates, scheduler.last_epoch
+        self._scheduler = ref(scheduler)  # a scheduler that is replaced has to be gone
+        self._step_scale = scheduler.step_scale
+        self._begin_at(scheduler)
         self._hook: Any = scheduler.optimizer.register_step_pre_hook(self._before)
 
+    def _begin_at(self, scheduler: Scheduler) -> None:
+        self._begin, self._epoch, self._loads = scheduler.updates, scheduler.last_epoch, scheduler.loads
+        self.used.clear()
+
     def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ARG002 (torch's signature of a hook)
-        scheduler = self._scheduler
-        name, position, group, slot = next(scheduler._own_slots())
+        scheduler = self._scheduler()
+        if scheduler is None or not scheduler.is_in_charge():
+            return
+        if scheduler.loads != self._loads or self._begin < 0:  # it has gone elsewhere, or its turn has come
+            self._begin_at(scheduler)
+        slots = sorted(scheduler.slots(), key=lambda slot: slot[0] != "lr")
+        seen = [self._seen(scheduler, *slot) for slot in slots]
+        foreign = [one for one in seen if one.value != one.stated]
+        self.used.append((foreign or [one for one in seen if not one.agrees] or seen)[0])
+
+    def _seen(self, scheduler: Scheduler, name: str, position: int, group: Any, slot: Any) -> Used:
         present = held(group, slot)
 
         def value_at(update: int) -> float:
-            value = scheduler._factor(name, position, update) * scale_of(group, name)
+            value = scheduler.value_at(name, position, group, slot, update)
             return float(tensor(value, dtype=present.dtype)) if isinstance(present, Tensor) else value
 
         update = self._begin + len(self.used)
-        self.used.append(
-            Used(
-                update=update,
-                value=float(present),
-                expected=value_at(update),
-                position=scheduler.updates,
-                stated=value_at(scheduler.updates),
-                steps=scheduler.last_epoch - self._epoch,
-            )
+        return Used(
+            update=update,
+            value=float(present),
+            expected=value_at(update),
+            position=scheduler.updates,
+            stated=value_at(scheduler.updates),
+            steps=scheduler.last_epoch - self._epoch,
         )
 
     def close(self) -> None:
@@ -129,15 +142,17 @@ class Audit:
             return None
         if any(one.value != one.stated for one in self.used):
             return "somebody else writes the learning rate"
-        scale = self._scheduler.step_scale
+        scale, first = self._step_scale, self.used[0].steps
         between = [after.steps - before.steps for before, after in pairwise(self.used)]
+        if first and all(steps == scale for steps in between):
+            if first == scale:
+                return "stepped before the update instead of after it, or the first update was skipped (AMP)"
+            return f"stepped although the update was skipped, {first // scale} times (AMP)"
         if not any(between):
-            return "never stepped" if self.used[0].steps == 0 else "not stepped any more"
-        if self.used[0].steps > 0 and all(steps == scale for steps in between):
-            return "stepped before the update instead of after it"
+            return "never stepped"
         if len({*between}) == 1:
             return f"stepped {between[0] / scale:g} times an update"
-        return _irregular(between, scale)
+        return _irregular([first, *between] if first else between, scale)
 
     def __str__(self) -> str:
         if not self.used:
@@ -147,9 +162,12 @@ class Audit:
         wrong = sum(not one.agrees for one in self.used)
         first = self.first
         assert first is not None
+        told = f"{first.value!r} instead of {first.expected!r}"
+        if first.value == first.expected:
+            told = f"the scheduler was at update {first.position}"
         return (
-            f"{wrong} of {len(self.used)} updates used another value than the schedule's; the first is update "
-            f"{first.update}: {first.value!r} instead of {first.expected!r}. Likely: {self.culprit}."
+            f"{wrong} of {len(self.used)} updates did not use the schedule's value for them; the first is update "
+            f"{first.update}: {told}. Likely: {self.culprit}."
             f"{CURES.get(_kind(self.culprit), '')}"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch.optim import Optimizer
 
 from lrcore import Schedule, _check
 from lrcore.bindings.torch._board import board_of
-from lrcore.bindings.torch._driven import replace, slot_of
+from lrcore.bindings.torch._driven import positions, replace, scale_of, slot_of
 from lrcore.schedule import LAST_STEP, is_schedule
 
 MOST_STEPS = 2**28  # of a table of 1 GiB
@@ -89,25 +90,32 @@ class DeviceSchedule:
         self._count += 1
         self._look_up()
 
-    def attach(self, optimizer: Optimizer, param: str = "lr") -> DeviceSchedule:
-        """Puts `value` into every group of an optimizer.
+    def attach(self, optimizer: Optimizer, param: str = "lr", groups: Sequence[int] | None = None) -> DeviceSchedule:
+        """Puts `value` into the groups of an optimizer.
 
         Args:
-            optimizer: the optimizer; it gets the tensor itself, and keeps it when it loads a state.
+            optimizer: the optimizer; it gets the tensor itself, and keeps it when it loads a state. A group that is
+                added later does not have it.
             param: the hyper-parameter.
+            groups: the places of the groups; None: all. Groups of another `lr_scale` need a DeviceSchedule of their
+                own, of `scale * schedule`.
 
         Returns:
             self
 
         Raises:
-            TypeError, ValueError: no torch optimizer; a hyper-parameter that a group does not have.
+            TypeError, ValueError: no torch optimizer; a hyper-parameter that a group does not have; an `lr_scale`.
         """
         if not isinstance(optimizer, Optimizer):
             _check.refuse("DeviceSchedule.attach.optimizer", "a torch.optim.Optimizer", optimizer, TypeError)
-        board = board_of(optimizer)
-        slots = [(group, slot_of(param, group)) for group in optimizer.param_groups]
-        for position, (group, slot) in enumerate(slots):
-            board.keep(position, slot, replace(group, slot, self.value))
+        listed = optimizer.param_groups
+        chosen = positions("DeviceSchedule.attach.groups", groups, len(listed)) or range(len(listed))
+        slots = [(position, slot_of("DeviceSchedule.attach.param", param, listed[position])) for position in chosen]
+        if groups is None and any(scale_of(group, param) != 1.0 for group in listed):
+            allowed = f"the places of groups, where groups have a {param}_scale"
+            _check.refuse("DeviceSchedule.attach.groups", allowed, groups)
+        for position, slot in slots:
+            board_of(optimizer).keep(position, slot, replace(listed[position], slot, self.value))
         return self
 
     @property
@@ -137,7 +145,7 @@ class DeviceSchedule:
         Raises:
             ValueError: a state of another schedule.
         """
-        if {*state_dict} != {"position", "fingerprint"}:
+        if not (type(state_dict) is dict and {*state_dict} == {"position", "fingerprint"}):
             _check.refuse("DeviceSchedule.load_state_dict", "a state of a DeviceSchedule", state_dict)
         if state_dict["fingerprint"] != self.schedule.fingerprint():
             raise ValueError(f"DeviceSchedule.load_state_dict: expected a state of {self.schedule!r}, got another's")

@@ -10,8 +10,6 @@ import torch
 from lrcore import _check
 from lrcore.groups import Multiplier, Rule, multipliers
 
-TAKEN = ("params", "param_names", "weight_decay", "lr", "initial_lr")
-
 
 def param_groups(
     model: torch.nn.Module | Iterable[tuple[str, torch.Tensor]],
@@ -20,12 +18,12 @@ def param_groups(
     weight_decay: float | None = None,
     keep_frozen: bool = False,
     param_names: bool = False,
-    scale_key: str = "lr_scale",
 ) -> list[dict[str, Any]]:
     """Parameter groups for any torch optimizer, one for each setting that the rules come to.
 
-    Each group has its `params`, its `lr_scale` and, as the rules or the argument ask for it, its `weight_decay`. The
-    scheduler writes `schedule(step) * lr_scale`; without one that knows the key, `lr_scale` does nothing. Groups stand
+    Each group has its `params`, its `lr_scale` and, as the rules or the argument ask for it, its `weight_decay` and
+    `weight_decay_scale`. Our `Scheduler` writes `schedule(step) * lr_scale`, and where it drives the weight decay
+    multiplies that by its scale; torch's own and the drop-ins know neither. Groups stand
     in the order in which the model first has them, and so do the parameters in a group. The model is not changed: a
     frozen parameter still gets gradients, and counts where they are clipped together, until its `requires_grad` is
     turned off.
@@ -44,7 +42,6 @@ def param_groups(
             later. Else they are left out.
         param_names: whether each group lists its names as `param_names`, as torch does for an optimizer that is built
             from named parameters. Every group that is added later needs them then.
-        scale_key: the key of the multiplier.
 
     Raises:
         TypeError: no module and no pairs; no rules.
@@ -70,22 +67,23 @@ def param_groups(
     base = None if weight_decay is None else _check.not_negative("param_groups.weight_decay", weight_decay)
     _check.flag("param_groups.keep_frozen", keep_frozen)
     _check.flag("param_groups.param_names", param_names)
-    if scale_key in TAKEN:
-        _check.refuse("param_groups.scale_key", "a key that has no other use", scale_key)
     parameters, others = _named(model)
     found = _multipliers(parameters, others, rules)
-    groups: dict[tuple[float, float | None], dict[str, Any]] = {}
+    groups: dict[tuple[float, float | None, float], dict[str, Any]] = {}
     for name, parameter in parameters.items():
         if not keep_frozen and (found[name].frozen or not parameter.requires_grad):
             continue
-        setting = (found[name].lr_scale, _weight_decay(name, found[name], base))
+        scale = found[name].weight_decay_scale
+        setting = (found[name].lr_scale, _weight_decay(name, found[name], base), scale)
         group = groups.setdefault(setting, {"params": [], "param_names": []})
         group["params"].append(parameter)
         group["param_names"].append(name)
     if not groups:
         raise ValueError(f"param_groups: expected a parameter that trains, got {len(parameters)} that are frozen")
-    for (lr_scale, decay), group in groups.items():
-        group[scale_key] = lr_scale
+    for (lr_scale, decay, decay_scale), group in groups.items():
+        group["lr_scale"] = lr_scale
+        if decay_scale != 1.0:
+            group["weight_decay_scale"] = decay_scale
         if decay is not None:
             group["weight_decay"] = decay
         if not param_names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch.optim import Optimizer
@@ -14,7 +14,19 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrcore import Schedule, _check
 from lrcore.bindings.torch import _state
 from lrcore.bindings.torch._board import Board, board_of
-from lrcore.bindings.torch._driven import Driven, Group, Plan, Slot, driven, held, put, scale_of, slot_of
+from lrcore.bindings.torch._driven import (
+    Driven,
+    Group,
+    Plan,
+    Slot,
+    driven,
+    held,
+    positions,
+    put,
+    scale_of,
+    slot_of,
+    unaliased,
+)
 from lrcore.bindings.torch._late import unwrapped
 from lrcore.plateau import Plateau
 from lrcore.schedule import LAST_STEP
@@ -24,7 +36,7 @@ if TYPE_CHECKING:
 
 _steps_done = _check.whole(-1, LAST_STEP - 1, "the number of updates done, less one")
 _step_scale = _check.whole(1, 2**31, "how often step() is called an update")
-_position = _check.whole(0, 2**31, "the place of a group")
+_update = _check.whole(0, LAST_STEP, "the number of updates done")
 _on_mismatch = _check.choice("raise", "keep_position")
 
 
@@ -34,19 +46,22 @@ class Scheduler(LRScheduler):
     `group["lr"] = schedule(k) * group["lr_scale"]` before the update that follows k updates
 
     k is `last_epoch // step_scale`, and `last_epoch`, by torch's odd word, is how often `step()` was called: once after
-    each update, not once an epoch. A group without `lr_scale` has a scale of 1. The value is a pure function of k.
-    Nothing is read back from the optimizer, so no rounding adds up, and a resumed run has the values of one that never
-    stopped, in whichever order optimizer and scheduler are built and loaded; a group that is added later has its values
-    at once.
+    each update, not once an epoch. A group without `lr_scale` has a scale of 1; one that is changed by hand counts
+    after `refresh()`. The value is a pure function of k. Nothing is read back from the optimizer, so no rounding adds
+    up, and a resumed run has the values of one that never stopped, in whichever order optimizer and scheduler are built
+    and loaded; a group that is added later has its values at once.
 
     It is an `LRScheduler` as torch has them: frameworks take it, it goes into torch's `SequentialLR` and
-    `ChainedScheduler`, `state_dict()` is of plain types. Where a hyper-parameter is a tensor, that tensor is filled in
-    place, in its own dtype, without waiting for its device; it stays the same tensor when the optimizer loads a state.
+    `ChainedScheduler`, `state_dict()` is of plain types. (A `SequentialLR` of torch within another one of torch's
+    counts wrongly, whatever is in it; `>>` and our `lr_scheduler.SequentialLR` do not.) Where a hyper-parameter is a
+    tensor, that tensor is filled in place, in its own dtype, without waiting for its device; it stays the same tensor
+    when the optimizer loads a state.
 
-    **Several at once.** A list gives each group its own schedule (a group added later has the last one). A dict drives
+    **Several at once.** A list gives each group its own schedule, its last one to all groups that follow. A dict drives
     several hyper-parameters: `{"lr": up_and_down, "momentum": down_and_up}`. "betas" or "beta1" is Adam's first beta,
-    as is "momentum" where a group has none; "beta2" the second. The values of two schedulers which drive the same
-    hyper-parameter of the same group multiply, as those of a ChainedScheduler should, while both are kept.
+    as is "momentum" where a group has none; "beta2" the second. Each is multiplied by a group's scale of its name, as
+    `weight_decay` by `weight_decay_scale`. The values of two schedulers which drive the same hyper-parameter of the
+    same group multiply, as those of a ChainedScheduler should, while both are kept.
 
     **Other hands.** The value overwrites what anything else makes of the group, as torch's own schedulers in a
     ChainedScheduler, a plateau scheduler of torch, or a line of the user's. That would be lost in silence, so it
@@ -55,9 +70,9 @@ class Scheduler(LRScheduler):
     Args:
         optimizer: the optimizer whose groups it drives; of one that Accelerate has prepared the one within.
         schedule: a schedule or a number; a list of them, one a group; or a dict of hyper-parameters with either.
-        last_epoch: the number of updates done, less one; -1 for a new run. As in torch the constructor takes a step, so
-            that `last_epoch=k - 1` gives `schedule(k)`. Torch refuses that on an optimizer that has never been
-            scheduled, whose first rate it would need; this one does not.
+        last_epoch: how often `step()` was called, less one; -1 for a new run. As in torch the constructor takes a step,
+            so that `last_epoch=k - 1` gives `schedule(k)`, with a step_scale of 1. Torch refuses that on an optimizer
+            that has never been scheduled, whose first rate it would need; this one does not.
         param: the hyper-parameter that a schedule which is no dict drives: any key of the groups.
         groups: the places of the groups that it drives; None: all, and those that are added later.
         step_scale: how often `step()` is called an update: the number of processes under Accelerate, which steps that
@@ -93,7 +108,9 @@ class Scheduler(LRScheduler):
     _rests = False  # another part of a SequentialLR is in charge
     _has_warned = False
     _known: tuple[Driven, dict[str, Any]] | None = None
+    _is_sent = False  # to some update, by step(epoch)
     is_shared = False  # whether another scheduler drives the same
+    loads = 0  # how often it has taken a state
 
     def __init__(
         self,
@@ -115,27 +132,40 @@ class Scheduler(LRScheduler):
         self.plateau = plateau
         self.on_mismatch = _on_mismatch("Scheduler.on_mismatch", on_mismatch)
         optimizer = unwrapped(optimizer)
-        self._groups = _positions(groups, len(optimizer.param_groups))
+        self._groups = positions("Scheduler.groups", groups, len(optimizer.param_groups))
         self.optimizer = optimizer
         self._driven = self._checked(driven("Scheduler.schedule", schedule, param))
         last_epoch = _steps_done("Scheduler.last_epoch", last_epoch)
         for group in optimizer.param_groups:
-            group.setdefault("initial_lr", _unaliased(group["lr"]))
+            group.setdefault("initial_lr", unaliased(group["lr"]))
         self._board().join(self)
-        super().__init__(optimizer, last_epoch)
+        try:
+            super().__init__(optimizer, last_epoch)
+        except BaseException:
+            self._board().leave(self)
+            raise
 
     def _checked(self, driven: Driven) -> Driven:
-        """The schedules, if there is one for each group, and each group has what they drive."""
+        """The schedules, if there are no more than groups, and each group has what they drive, once."""
         mine = list(self._own_groups())
+        if self.plateau is not None and "lr" not in driven:
+            _check.refuse("Scheduler.plateau", "None where no learning rate is driven", self.plateau)
         for name, schedules in driven.items():
-            if len(schedules) not in (1, len(mine)):
-                what = f"one schedule, or one for each of {len(mine)} groups"
+            if len(schedules) > len(mine):
+                what = f"at most one schedule for each of {len(mine)} groups"
                 _check.refuse(f"Scheduler.schedule ({name})", what, list(schedules))
             for schedule in schedules:
                 schedule._require_bound()
-            for _, group in mine:
-                slot_of(name, group)
+        for _, group in mine:
+            slots = [slot_of("Scheduler.param", name, group) for name in driven]
+            if len({*slots}) < len(slots):
+                _check.refuse("Scheduler.schedule", "one schedule for each hyper-parameter", list(driven))
+            for name in driven:
+                scale_of(group, name)
         return driven
+
+    def __repr__(self) -> str:
+        return f"Scheduler({self.schedule!r}, updates={self.updates})"
 
     # ---- What it drives ----
 
@@ -159,8 +189,10 @@ class Scheduler(LRScheduler):
 
     @schedule.setter
     def schedule(self, given: Any) -> None:
+        if len(self._driven) > 1 and not isinstance(given, dict):
+            _check.refuse("Scheduler.schedule", f"a dict of {', '.join(self._driven)}", given)
         self._driven = self._checked(driven("Scheduler.schedule", given, next(iter(self._driven))))
-        self.refresh()
+        self._board().refresh()
 
     @property
     def updates(self) -> int:
@@ -181,12 +213,20 @@ class Scheduler(LRScheduler):
     def _own_groups(self) -> Iterator[tuple[int, Group]]:
         listed = self.optimizer.param_groups
         chosen = range(len(listed)) if self._groups is None else self._groups
+        if max(chosen, default=-1) >= len(listed):
+            _check.refuse("Scheduler.groups", f"places of {len(listed)} groups", list(chosen))
         return ((position, listed[position]) for position in chosen)
 
-    def _own_slots(self) -> Iterator[tuple[str, int, Group, Slot]]:
+    def slots(self) -> Iterator[tuple[str, int, Group, Slot]]:
+        """What it drives: the name of the hyper-parameter, the place of the group, the group and its slot."""
         for position, group in self._own_groups():
             for name in self._driven:
-                yield name, position, group, slot_of(name, group)
+                yield name, position, group, slot_of("Scheduler.param", name, group)
+
+    def shares_with(self, other: Scheduler) -> bool:
+        """Whether both drive a slot."""
+        own = {(position, slot) for _, position, _, slot in self.slots()}
+        return any((position, slot) in own for _, position, _, slot in other.slots())
 
     def _schedule_of(self, name: str, position: int) -> Schedule:
         schedules = self._driven[name]
@@ -194,9 +234,19 @@ class Scheduler(LRScheduler):
         return schedules[min(place, len(schedules) - 1)]
 
     def _factor(self, name: str, position: int, update: int) -> float:
-        """What it says of a hyper-parameter, before the scale of the group."""
-        value = self._schedule_of(name, position)(update)
+        """What it says of a hyper-parameter, before the scale of the group; a part that waits, its first value."""
+        value = self._schedule_of(name, position)(max(update, 0))
         return value if self.plateau is None or name != "lr" else self.plateau.scaled(value)
+
+    def value_at(self, name: str, position: int, group: Group, slot: Slot, update: int) -> float:
+        """The value of a slot: the product of what all in charge of it say, in the order of construction."""
+        value = scale_of(group, name)
+        for member, its_name in self._board().sharing(position, slot):
+            if member is self:
+                value *= self._factor(name, position, update)
+            elif member.is_in_charge():
+                value *= member._factor(its_name, position, member.updates)
+        return value
 
     # ---- Stepping ----
 
@@ -207,18 +257,22 @@ class Scheduler(LRScheduler):
             epoch: torch's deprecated way to go to some update.
         """
         if self._step_count < 2 or epoch is not None:
-            super().step(epoch)  # which looks at the order of the first steps
+            self._is_sent = epoch is not None
+            try:  # torch looks at the order of the first steps
+                super().step(epoch if epoch is None else _update("Scheduler.step.epoch", epoch))
+            finally:
+                self._is_sent = False
             return
         self._step_count += 1
         self.last_epoch = last_epoch = self.last_epoch + 1
         plan = self._plan
         listed = self.optimizer.param_groups
-        if plan is None or plan.listed is not listed or plan.count != len(listed) or not plan.plain:
+        if plan is None or not plan.plain or plan.listed is not listed or plan.count != len(listed):
             self._write()
             return
         # Most runs: floats that all get the value itself. `_write` would cost twice as much.
         lead, key = plan.lead
-        if lead[key] is not plan.written:
+        if lead[key] is not plan.written or listed[plan.place] is not lead:
             self._write()
             return
         update = last_epoch // self.step_scale
@@ -231,8 +285,7 @@ class Scheduler(LRScheduler):
     def _update_lr(self, epoch: int | None = None) -> None:
         """Torch's way to step from inside, and of a SequentialLR to put a part in charge."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        self._rests = False
-        if epoch is not None:
+        if epoch is not None and not self._is_sent:
             self._board().take_over(self)
         if epoch is not None or self._is_initial:
             self._plan = None  # what stands in the groups is another's, or the optimizer's first rate
@@ -251,10 +304,10 @@ class Scheduler(LRScheduler):
             0.25
         """
         self._plan = None
-        if self._is_in_charge():
+        if self.is_in_charge():
             self._write()
 
-    def _is_in_charge(self) -> bool:
+    def is_in_charge(self) -> bool:
         """Whether its value counts: not below 0, where a SequentialLR puts parts that wait for their turn."""
         return self.last_epoch >= 0 and not self._rests
 
@@ -269,28 +322,32 @@ class Scheduler(LRScheduler):
 
     def _write(self) -> None:
         self._rests = False
-        plan, listed = self._plan, self.optimizer.param_groups
-        if plan is None or plan.listed is not listed or plan.count != len(listed):
+        plan = self._plan
+        if plan is None or not plan.fits(self.optimizer.param_groups):
             plan = self._plan = self._planned()
         elif plan.written is not None and plan.first() is not plan.written:
             plan = self._after_other_hands(plan)
-        if self.is_shared:
-            self._write_products()
-        else:
+        if not self.is_shared:
             plan.write(self.updates)
+            return
+        self._board().stepped(self)
+        for name, position, group, slot in self.slots():
+            put(group, slot, self.value_at(name, position, group, slot, self.updates))
 
     def _planned(self) -> Plan:
         board = self._board()
         plan = Plan(self.optimizer.param_groups)
         values: dict[tuple[int, str], Any] = {}  # of each schedule one function, so that its groups make one part
         self.is_shared = False
-        for name, position, group, slot in self._own_slots():
+        for name, position, group, slot in self.slots():
             schedule = self._schedule_of(name, position)
             value = values.setdefault((id(schedule), name), self._value_of(schedule, name))
-            tensor = plan.add(value, group, slot, scale_of(group, name))
-            board.keep(position, slot, tensor)
-            self.is_shared = self.is_shared or any(self._others(position, slot))
+            plan.add(value, group, slot, scale_of(group, name))
+            board.let_go(position, slot)
+            self.is_shared = self.is_shared or len(board.sharing(position, slot)) > 1
         plan.settle()
+        for position, slot, tensor in plan.own_tensors():
+            board.keep(position, slot, tensor)
         if self.is_shared:
             plan.plain = []
         return plan
@@ -301,29 +358,6 @@ class Scheduler(LRScheduler):
         if plateau is None or name != "lr":
             return value
         return lambda update: plateau.scaled(value(update))
-
-    def shares_with(self, other: Scheduler) -> bool:
-        """Whether both drive a slot."""
-        own = {(position, slot) for _, position, _, slot in self._own_slots()}
-        return any((position, slot) in own for _, position, _, slot in other._own_slots())
-
-    def _others(self, position: int, slot: Slot) -> Iterator[tuple[Scheduler, str]]:
-        """Who else drives a slot, and by which name."""
-        for member in self._board().members():
-            if member is not self:
-                for name, place, _, own in member._own_slots():
-                    if (place, own) == (position, slot):
-                        yield member, name
-
-    def _write_products(self) -> None:
-        """Writes its slots where others drive some of them as well: the factors, in the order of construction."""
-        for name, position, group, slot in self._own_slots():
-            sharing = dict([(self, name), *self._others(position, slot)])
-            value = scale_of(group, name)
-            for member in self._board().members():
-                if member in sharing and member._is_in_charge():
-                    value *= member._factor(sharing[member], position, member.updates)
-            put(group, slot, value)
 
     def _after_other_hands(self, plan: Plan) -> Plan:
         """Something else has written since the last step: it is overwritten, and said so once."""
@@ -349,7 +383,7 @@ class Scheduler(LRScheduler):
             >>> Scheduler(optimizer, 0.5).get_last_lr()
             [0.5]
         """
-        return [_unaliased(group["lr"]) for group in self.optimizer.param_groups]
+        return [unaliased(group["lr"]) for group in self.optimizer.param_groups]
 
     _last_lr = property(get_last_lr)  # where torch keeps them
 
@@ -366,7 +400,7 @@ class Scheduler(LRScheduler):
         rates = [group["lr"] for group in self.optimizer.param_groups]
         if "lr" in self._driven:
             for position, group in self._own_groups():
-                rates[position] = self._factor("lr", position, self.updates) * scale_of(group, "lr")
+                rates[position] = self.value_at("lr", position, group, Slot("lr"), self.updates)
         return rates
 
     # For those who ask it directly, as torch's own schedulers with a closed form may be asked.
@@ -397,7 +431,7 @@ class Scheduler(LRScheduler):
         if self.plateau is None:
             raise ValueError("Scheduler.observe: expected a scheduler that was given plateau=lrcore.Plateau(...)")
         reduced = self.plateau.observe(metric)
-        if reduced and self._is_in_charge():
+        if reduced:
             self.refresh()
         return reduced
 
@@ -420,8 +454,9 @@ class Scheduler(LRScheduler):
             >>> scheduler.schedule.table(7).tolist()
             [0.5, 0.375, 0.25, 0.1875, 0.125, 0.0625, 0.0]
         """
+        at = max(self.updates, 0)
         self._driven = {
-            name: tuple(schedule.replan(self.updates, total_steps, keep) for schedule in schedules)
+            name: tuple(schedule.replan(at, total_steps, keep) for schedule in schedules)
             for name, schedules in self._driven.items()
         }
         self.refresh()
@@ -439,7 +474,7 @@ class Scheduler(LRScheduler):
 
         `last_epoch` is all that the values depend on; `schedules` and `fingerprint` tell on load whether it is a state
         of this schedule. Where another scheduler is in charge of the groups, as in another part of a SequentialLR,
-        their rates are kept as well; and the state of the plateau controller.
+        the values that they have are kept as well; and the state of the plateau controller.
 
         Example:
             >>> import torch
@@ -454,9 +489,9 @@ class Scheduler(LRScheduler):
             fingerprint = c90f843c...
             plateau = None
             rests = False
-            group_lrs = None
+            values = None
         """
-        is_in_charge = not self._rests and self._wrote_last()
+        is_in_charge = not self._rests and self.wrote_last()
         # The same keys whatever the groups hold: torch.distributed.checkpoint asks a checkpoint for those that there
         # are before it is loaded. Copies, as it loads into them.
         return {
@@ -466,20 +501,20 @@ class Scheduler(LRScheduler):
             **copy.deepcopy(self._identity()),
             "plateau": None if self.plateau is None else self.plateau.state_dict(),
             "rests": self._rests,
-            "group_lrs": None if is_in_charge else [float(group["lr"]) for group in self.optimizer.param_groups],
+            "values": None if is_in_charge else [float(held(group, slot)) for _, _, group, slot in self.slots()],
         }
 
     def _identity(self) -> dict[str, Any]:
         """Made once for all checkpoints: of a large table it takes a while."""
         if self._known is None or self._known[0] is not self._driven:
-            self._known = (self._driven, _state.identity(self._driven))
+            self._known = (self._driven, _state.identity(self._driven, self._groups))
         return self._known[1]
 
-    def _wrote_last(self) -> bool:
-        """Whether the groups hold what it says, and not what another scheduler has made of them."""
-        for name, position, group, slot in self._own_slots():
+    def wrote_last(self) -> bool:
+        """Whether the groups hold what it says, and not what another scheduler or hand has made of them."""
+        for name, position, group, slot in self.slots():
             present = held(group, slot)
-            value = self._factor(name, position, max(self.updates, 0)) * scale_of(group, name)
+            value = self.value_at(name, position, group, slot, self.updates)
             if isinstance(present, torch.Tensor):
                 value = float(torch.tensor(value, dtype=present.dtype))
             if float(present) != value:
@@ -517,17 +552,23 @@ class Scheduler(LRScheduler):
         loaded = _state.read(where, state_dict, self._driven, self._identity(), mode)
         if loaded.plateau is not None and self.plateau is not None:
             self.plateau.load_state_dict(loaded.plateau, on_mismatch=mode)
-        elif (loaded.plateau is None) != (self.plateau is None) and mode == "raise":
+        elif (loaded.plateau is None) != (self.plateau is None):
             needed, found = ("without", "with") if self.plateau is None else ("with", "without")
-            raise ValueError(f"{where}: expected a state {needed} a plateau controller, got one {found}")
+            told = f"{where}: expected a state {needed} a plateau controller, got one {found}"
+            if mode == "raise":
+                raise ValueError(told)
+            warnings.warn(told, stacklevel=2)
         self.last_epoch = loaded.updates_as(self.step_scale)
         self._step_count = loaded.step_count
-        self._plan, self._rests = None, loaded.rests
-        if loaded.group_lrs is None:
-            self.refresh()
-            return
-        for group, rate in zip(self.optimizer.param_groups, loaded.group_lrs, strict=False):
-            put(group, Slot("lr"), rate)
+        self._rests = loaded.rests
+        self.loads += 1
+        self._board().refresh()
+        if loaded.values is not None:
+            for (_, _, group, slot), value in zip(self.slots(), loaded.values, strict=False):
+                put(group, slot, value)
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("Scheduler: two of them would multiply; copy.deepcopy copies it together with its optimizer")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_plan", "_known")}
@@ -535,18 +576,3 @@ class Scheduler(LRScheduler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._board().join(self)
-
-
-def _positions(groups: Any, count: int) -> tuple[int, ...] | None:
-    """The places of groups, each once."""
-    if groups is None:
-        return None
-    listed = _check.items("Scheduler.groups", groups, "places of groups")
-    chosen = tuple(_position(f"Scheduler.groups[{at}]", place) for at, place in enumerate(listed))
-    if not chosen or max(chosen) >= count or len({*chosen}) < len(chosen):
-        _check.refuse("Scheduler.groups", f"different places of {count} groups", list(listed))
-    return chosen
-
-
-def _unaliased(rate: float | torch.Tensor) -> float | torch.Tensor:
-    return rate.clone() if isinstance(rate, torch.Tensor) else rate

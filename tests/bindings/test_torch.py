@@ -141,7 +141,7 @@ def test_a_state_is_of_plain_types_and_small(rate):
     run(optimizer, scheduler, 2)
     state = scheduler.state_dict()
     assert {type(leaf) for leaf in leaves(state)} <= {int, float, str, bool, type(None)}
-    always = {"last_epoch", "step_scale", "_step_count", "schedules", "fingerprint", "plateau", "rests", "group_lrs"}
+    always = {"last_epoch", "step_scale", "_step_count", "schedules", "fingerprint", "plateau", "rests", "values"}
     assert set(state) == always
     assert saved(state) == state
     assert len(pickle.dumps(state)) < 1000
@@ -161,7 +161,7 @@ def test_the_keys_of_a_state_are_always_the_same():
     scheduler = Scheduler(optimizer, SCHEDULE)
     keys = set(scheduler.state_dict())
     optimizer.param_groups[0]["lr"] = 123.0
-    assert scheduler.state_dict()["group_lrs"] == [123.0]
+    assert scheduler.state_dict()["values"] == [123.0]
     assert set(scheduler.state_dict()) == keys == set(Scheduler(optimizer, 0.1, plateau=lr.Plateau()).state_dict())
 
 

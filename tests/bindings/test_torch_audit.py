@@ -84,7 +84,7 @@ LOOPS = {
     never: "never stepped",
     once_an_epoch: "once an epoch: stepped once every 3 updates",
     one_epoch_only: "once an epoch: stepped once in all",
-    before: "stepped before the update instead of after it",
+    before: "stepped before the update instead of after it, or the first update was skipped (AMP)",
     skipped: "stepped although the update was skipped, 2 times (AMP)",
     by_another_hand: "somebody else writes the learning rate",
     irregularly: "stepped irregularly",
@@ -111,7 +111,72 @@ def test_each_wrong_loop_has_its_culprit(loop, rate):
         loop(optimizer, scheduler)
     assert not audit.ok
     assert audit.culprit == LOOPS[loop]
-    assert re.search(rf"\d+ of \d+ updates used another value.*Likely: {re.escape(LOOPS[loop])}\.", str(audit))
+    assert re.search(
+        rf"\d+ of \d+ updates did not use the schedule's value.*Likely: {re.escape(LOOPS[loop])}\.", str(audit)
+    )
+
+
+def test_schedulers_that_multiply_are_right():
+    optimizer, scheduler = built()
+    other = Scheduler(optimizer, 0.5)
+    with scheduler.audit() as audit, other.audit() as its_audit:
+        for _ in range(6):
+            optimizer.step()
+            scheduler.step()
+            other.step()
+    assert audit.ok
+    assert its_audit.ok
+
+
+def test_updates_that_amp_skips_at_first():
+    optimizer, scheduler = built()
+    optimizer._opt_called = True
+    with scheduler.audit() as audit:
+        for batch in range(12):
+            if batch > 1:
+                optimizer.step()
+            scheduler.step()
+    assert audit.culprit == "stepped although the update was skipped, 2 times (AMP)"
+
+
+def test_a_constant_schedule_that_is_stepped_twice():
+    optimizer, scheduler = built(lr.Constant(0.5))
+    with scheduler.audit() as audit:
+        twice(optimizer, scheduler)
+    assert audit.culprit == "stepped 2 times an update"
+    assert "the first is update 1: the scheduler was at update 2" in str(audit)
+
+
+def test_every_group_and_hyper_parameter_is_looked_at():
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [weight]} for weight in weights], lr=1.0, momentum=0.9)
+    scheduler = Scheduler(optimizer, {"momentum": 0.9, "lr": COSINE})
+    with scheduler.audit() as audit:
+        for _ in range(3):
+            optimizer.param_groups[1]["lr"] = 9.0
+            optimizer.step()
+            scheduler.step()
+    assert audit.culprit == "somebody else writes the learning rate"
+    assert audit.first.value == 9.0
+
+
+def test_it_begins_again_where_a_state_is_loaded():
+    optimizer, scheduler = built()
+    state = Scheduler(built()[0], COSINE, last_epoch=19).state_dict()
+    with scheduler.audit() as audit:
+        right(optimizer, scheduler)
+        scheduler.load_state_dict(state)
+        right(optimizer, scheduler)
+    assert [one.update for one in audit.used] == list(range(20, 32))
+    assert audit.ok
+
+
+def test_it_does_not_keep_a_scheduler_that_is_replaced():
+    optimizer, scheduler = built()
+    scheduler.audit()
+    scheduler = Scheduler(optimizer, COSINE)
+    assert scheduler.get_last_lr() == [COSINE(0)]
+    right(optimizer, scheduler)
 
 
 def test_the_first_wrong_update_is_told():

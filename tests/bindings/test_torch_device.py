@@ -33,7 +33,7 @@ def test_the_tensor_stays_when_the_optimizer_loads_a_state():
     state["param_groups"][0]["lr"] = torch.tensor(0.125)
     optimizer.load_state_dict(state)
     assert optimizer.param_groups[0]["lr"] is tensor
-    assert tensor.item() == 0.125  # what was loaded, until the next step
+    assert tensor.item() == np.float32(COSINE(4))
     optimizer.step()
     scheduler.step()
     assert tensor.item() == np.float32(COSINE(5))
@@ -46,7 +46,7 @@ def test_the_tensor_stays_when_the_state_is_of_a_float():
     _, other = built(0.125)
     optimizer.load_state_dict(other.state_dict())
     assert optimizer.param_groups[0]["lr"] is tensor
-    assert tensor.item() == 0.125
+    assert tensor.item() == np.float32(COSINE(0))
     assert kept.get_last_lr()[0] is not tensor
 
 
@@ -123,9 +123,10 @@ def test_groups_that_share_a_tensor_and_differ_get_their_own(schedule):
     optimizer = torch.optim.SGD(groups, lr=shared)
     scheduler = Scheduler(optimizer, schedule)
     tensors = [group["lr"] for group in optimizer.param_groups]
-    assert tensors[0] is shared
+    assert tensors[0] is not tensors[1]
     schedules = schedule if isinstance(schedule, list) else [schedule] * 2
     for step in range(6):
+        assert all(group["lr"] is tensor for group, tensor in zip(optimizer.param_groups, tensors, strict=True))
         assert [tensor.item() for tensor in tensors] == [schedules[0](step), schedules[1](step) * 0.5]
         optimizer.step()
         scheduler.step()
@@ -205,6 +206,19 @@ def test_momentum_on_the_device():
     assert optimizer.param_groups[0]["betas"][0] is rates.value
 
 
+def test_groups_of_other_scales_are_attached_by_their_places():
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr_scale": scale} for scale in (1.0, 0.5)]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    with pytest.raises(ValueError, match="the places of groups, where groups have a lr_scale"):
+        DeviceSchedule(COSINE, device="cpu").attach(optimizer)
+    DeviceSchedule(COSINE, device="cpu").attach(optimizer, groups=[0])
+    DeviceSchedule(0.5 * COSINE, device="cpu").attach(optimizer, groups=[1])
+    assert [group["lr"].item() for group in optimizer.param_groups] == [
+        np.float32(COSINE(0)),
+        np.float32(COSINE(0) * 0.5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -219,6 +233,7 @@ def test_momentum_on_the_device():
         (lambda: DeviceSchedule(COSINE, device="cpu").attach("x"), TypeError, "expected a torch.optim.Optimizer"),
         (lambda: DeviceSchedule(COSINE, device="cpu").attach(built()[1], "x"), ValueError, "got 'x'"),
         (lambda: DeviceSchedule(COSINE, device="cpu").load_state_dict({}), ValueError, "a state of a DeviceSchedule"),
+        (lambda: DeviceSchedule(COSINE, device="cpu").load_state_dict(None), ValueError, "a state of a DeviceSchedule"),
         (
             lambda: DeviceSchedule(COSINE, device="cpu").load_state_dict(
                 DeviceSchedule(0.5, device="cpu").state_dict()

@@ -84,7 +84,9 @@ def test_groups_by_hand():
         (["head.weight"], 4.0, 0.1),
         (["head.bias"], 4.0, 0.0),
     ]
-    assert all(set(group) == {"params", "lr_scale", "weight_decay"} for group in groups)
+    for group in groups:
+        scale = {} if group["weight_decay"] else {"weight_decay_scale": 0.0}
+        assert {key: group[key] for key in set(group) - {"params", "lr_scale", "weight_decay"}} == scale
 
 
 # --- timm
@@ -257,7 +259,7 @@ def test_each_parameter_is_in_one_group_and_each_setting_in_one(rules, weight_de
     assert settings(model, groups) == {
         name: (each.lr_scale, each.weight_decay_scale * weight_decay) for name, each in found.items()
     }
-    pairs = [(group["lr_scale"], group["weight_decay"]) for group in groups]
+    pairs = [(group["lr_scale"], group["weight_decay"], group.get("weight_decay_scale", 1.0)) for group in groups]
     assert len(set(pairs)) == len(pairs)
     positions = [[list(found).index(name) for name in names_of(model, group)] for group in groups]
     assert positions == sorted(sorted(each) for each in positions)
@@ -289,12 +291,6 @@ def test_groups_with_and_without_names_take_another():
         optimizer = torch.optim.SGD(param_groups(nn.Linear(2, 2), NoDecay(), param_names=names), lr=1e-3)
         optimizer.add_param_group(param_groups(nn.Linear(2, 2), param_names=names)[0])
         assert len(optimizer.param_groups) == 3
-
-
-def test_the_key_of_the_multiplier():
-    [group] = param_groups(nn.Linear(2, 2), ByName(".", 3), scale_key="lr_mult")
-    assert group["lr_mult"] == 3.0
-    assert "lr_scale" not in group
 
 
 @pytest.mark.parametrize(
@@ -330,7 +326,6 @@ def test_the_key_of_the_multiplier():
             "param_groups.weight_decay: expected a number, as 'weight' gets 0.5 of it, got None",
         ),
         (lambda: param_groups(nn.Linear(1, 1), keep_frozen=1), TypeError, "param_groups.keep_frozen: expected True or"),
-        (lambda: param_groups(nn.Linear(1, 1), scale_key="lr"), ValueError, "param_groups.scale_key: expected a key"),
     ],
 )
 def test_param_groups_refuse(call, error, message):

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import pickle
 import re
 import weakref
 
@@ -11,7 +12,7 @@ from torch.optim.lr_scheduler import ChainedScheduler, ExponentialLR, LinearLR, 
 
 import lrcore as lr
 from lrcore.bindings.torch import Scheduler, param_groups
-from lrcore.groups import ByName
+from lrcore.groups import ByName, NoDecay
 
 UP = lr.Linear(0.1, 0.5, 8)
 DOWN = lr.Linear(0.95, 0.85, 8)
@@ -386,6 +387,256 @@ def test_a_schedule_that_is_set_counts_at_once():
     assert column(optimizer, "lr") == [UP(5)]
 
 
+def test_one_schedule_does_not_take_the_place_of_several():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, {"momentum": 0.9, "lr": UP})
+    with pytest.raises(ValueError, match=r"Scheduler\.schedule: expected a dict of momentum, lr, got Cosine"):
+        scheduler.schedule = COSINE
+    scheduler.schedule = {"lr": COSINE}
+    assert column(optimizer, "lr") == [COSINE(0)]
+
+
+def test_schedules_of_one_slot_under_two_names_are_refused():
+    with pytest.raises(ValueError, match="expected one schedule for each hyper-parameter"):
+        Scheduler(adam(), {"betas": 0.5, "momentum": 0.6})
+
+
+# --- Together with others, in any order
+
+
+@pytest.mark.parametrize("factor_first", [False, True])
+def test_a_milestone_puts_nobody_else_to_rest(factor_first):
+    optimizer = sgd()
+    before, after = (Scheduler(optimizer, lr.Table(rates)) for rates in ([1.0, 2.0], [10.0, 11.0, 12.0]))
+    sequence = SequentialLR(optimizer, [before, after], [2])
+    factor = Scheduler(optimizer, 2.0)
+    found = []
+    for _ in range(5):
+        found += column(optimizer, "lr")
+        go(optimizer, *([factor, sequence] if factor_first else [sequence, factor]))
+    assert found == [2.0, 4.0, 20.0, 22.0, 24.0]
+
+
+def test_two_sequences_with_milestones_of_their_own_multiply():
+    optimizer = sgd()
+    tables = [[1.0, 2.0], [10.0, 11.0, 12.0, 13.0], [2.0, 2.0, 2.0, 2.0], [3.0, 3.0]]
+    first, second, third, fourth = (Scheduler(optimizer, lr.Table(values)) for values in tables)
+    sequences = [SequentialLR(optimizer, [first, second], [2]), SequentialLR(optimizer, [third, fourth], [4])]
+    chained = ChainedScheduler(sequences, optimizer=optimizer)
+    found = []
+    for _ in range(6):
+        found += column(optimizer, "lr")
+        go(optimizer, chained)
+    assert found == [2.0, 4.0, 20.0, 22.0, 36.0, 39.0]
+
+
+def test_schedulers_that_share_the_tensor_of_torch_get_their_own():
+    shared = torch.tensor(1.0, dtype=torch.float64)
+    optimizer = sgd(3, rate=shared)
+    both = Scheduler(optimizer, UP, groups=[0]), Scheduler(optimizer, COSINE, groups=[1])
+    for step in range(4):
+        assert [rate.item() for rate in column(optimizer, "lr")] == [UP(step), COSINE(step), 1.0]
+        go(optimizer, *both)
+
+
+def test_a_tensor_that_is_two_hyper_parameters_is_taken_apart():
+    shared = torch.tensor(0.5, dtype=torch.float64)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=shared)
+    optimizer.param_groups[0]["weight_decay"] = shared
+    scheduler = Scheduler(optimizer, UP)
+    assert (scheduler.get_last_lr()[0].item(), shared.item()) == (UP(0), 0.5)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_momentum_resumes_where_two_share_the_rate(order):
+    def built():
+        optimizer = sgd()
+        return optimizer, [Scheduler(optimizer, {"lr": UP, "momentum": DOWN}), Scheduler(optimizer, 0.5)]
+
+    optimizer, schedulers = built()
+    for _ in range(4):
+        go(optimizer, *schedulers)
+    states = [scheduler.state_dict() for scheduler in schedulers]
+    assert all(state["values"] is None for state in states)
+    optimizer, schedulers = built()
+    for place in order:
+        schedulers[place].load_state_dict(states[place])
+    assert (*column(optimizer, "lr"), *column(optimizer, "momentum")) == (UP(4) * 0.5, DOWN(4))
+
+
+def test_the_optimizer_may_be_loaded_last_though_it_was_saved_before_the_step():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, UP)
+    optimizer.step()
+    early = copy.deepcopy(optimizer.state_dict())
+    scheduler.step()
+    late = scheduler.state_dict()
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, UP)
+    scheduler.load_state_dict(late)
+    optimizer.load_state_dict(early)
+    assert column(optimizer, "lr") == [UP(1)]
+
+
+def test_a_load_of_the_optimizer_keeps_the_scales():
+    optimizer = sgd(lr_scale=0.1)
+    scheduler = Scheduler(optimizer, UP)
+    optimizer.load_state_dict(sgd().state_dict())
+    go(optimizer, scheduler)
+    assert column(optimizer, "lr") == [UP(1) * 0.1]
+
+
+def test_a_load_of_the_optimizer_leaves_what_torch_is_in_charge_of():
+    def built():
+        optimizer = sgd()
+        parts = [Scheduler(optimizer, UP), ExponentialLR(optimizer, 0.5)]
+        return optimizer, SequentialLR(optimizer, parts, [2])
+
+    optimizer, scheduler = built()
+    for _ in range(4):
+        go(optimizer, scheduler)
+    states = scheduler.state_dict(), optimizer.state_dict()
+    optimizer, scheduler = built()
+    scheduler.load_state_dict(states[0])
+    optimizer.load_state_dict(states[1])
+    assert column(optimizer, "lr") == [0.25]
+
+
+def test_a_scheduler_that_drives_something_else_from_now_on():
+    optimizer = sgd()
+    first, second = Scheduler(optimizer, UP), Scheduler(optimizer, 0.9, param="momentum")
+    second.schedule = {"lr": 0.5, "momentum": 0.8}
+    assert column(optimizer, "lr") == [UP(0) * 0.5]
+    go(optimizer, second, first)
+    assert column(optimizer, "lr") == [UP(1) * 0.5]
+    second.schedule = {"momentum": 0.8}
+    assert column(optimizer, "lr") == [UP(1)]
+
+
+def test_a_scheduler_that_could_not_be_built_does_not_count():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, 0.5)
+    optimizer.param_groups[0]["lr_scale"] = -1.0
+    with pytest.raises(ValueError, match="lr_scale of a group: expected a number >= 0") as kept:
+        Scheduler(optimizer, 0.25)
+    del optimizer.param_groups[0]["lr_scale"]
+    scheduler.refresh()
+    assert column(optimizer, "lr") == [0.5]
+    del kept
+
+
+def test_a_shallow_copy_is_refused():
+    with pytest.raises(TypeError, match=r"two of them would multiply; copy\.deepcopy"):
+        copy.copy(Scheduler(sgd(), UP))
+
+
+def test_no_decay_stays_when_the_weight_decay_is_scheduled():
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(param_groups(model, [NoDecay()], weight_decay=0.1), lr=1.0)
+    scheduler = Scheduler(optimizer, {"lr": 0.5, "weight_decay": DOWN})
+    go(optimizer, scheduler)
+    assert column(optimizer, "weight_decay") == [DOWN(1), 0.0]
+
+
+def test_a_list_and_an_added_group_resume():
+    optimizer = sgd(2)
+    scheduler = Scheduler(optimizer, [UP, COSINE])
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+    for _ in range(3):
+        go(optimizer, scheduler)
+    for again in ([UP, COSINE], [UP, COSINE, COSINE]):
+        other = sgd(3)
+        Scheduler(other, again).load_state_dict(scheduler.state_dict())
+        assert column(other, "lr") == [UP(3), COSINE(3), COSINE(3)]
+
+
+def test_groups_are_part_of_what_a_state_is_of():
+    state = Scheduler(sgd(2), [UP, COSINE], groups=[0, 1]).state_dict()
+    with pytest.raises(ValueError, match=r"expected a state of .* got one of"):
+        Scheduler(sgd(2), [UP, COSINE], groups=[1, 0]).load_state_dict(state)
+
+
+def test_a_group_that_lacks_what_is_driven_is_not_added():
+    parameters = [{"params": [torch.nn.Parameter(torch.zeros(1))], "noise": 0.1}]
+    optimizer = torch.optim.SGD(parameters, lr=1.0)
+    scheduler = Scheduler(optimizer, {"lr": UP, "noise": DOWN})
+    with pytest.raises(ValueError, match=r"expected one of .*, got 'noise'"):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+    assert len(optimizer.param_groups) == 1
+    go(optimizer, scheduler)
+    assert column(optimizer, "noise") == [DOWN(1)]
+
+
+def test_a_group_that_is_replaced_is_driven():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, UP)
+    for _ in range(2):
+        go(optimizer, scheduler)
+    optimizer.param_groups[0] = dict(optimizer.param_groups[0])
+    go(optimizer, scheduler)
+    assert column(optimizer, "lr") == [UP(3)]
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
+def test_a_step_to_a_given_update_beside_another():
+    optimizer = sgd()
+    first, second = Scheduler(optimizer, UP), Scheduler(optimizer, COSINE)
+    go(optimizer, first, second)
+    first.step(5)
+    second.step(5)
+    assert column(optimizer, "lr") == [UP(5) * COSINE(5)]
+    for wrong, error in ((-1, ValueError), (True, TypeError), (1.5, TypeError)):
+        with pytest.raises(error, match=r"Scheduler\.step\.epoch: expected the number of updates done"):
+            first.step(wrong)
+    assert first.last_epoch == 5
+
+
+def test_a_part_that_waits_for_its_turn_can_be_asked_and_audited():
+    optimizer = sgd()
+    before, after = Scheduler(optimizer, UP), Scheduler(optimizer, COSINE)
+    scheduler = SequentialLR(optimizer, [before, after], [2])
+    after.get_lr()
+    with after.audit() as audit:
+        for _ in range(5):
+            go(optimizer, scheduler)
+    assert [one.value for one in audit.used] == [COSINE(0), COSINE(1), COSINE(2)]
+    assert audit.ok
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")  # by torch's own nesting
+def test_the_state_of_a_part_of_nested_sequences_of_torch_can_be_loaded():
+    """Torch counts down once more at each level of nesting."""
+    optimizer = sgd()
+    parts = [Scheduler(optimizer, rate) for rate in (1.0, 2.0, 3.0)]
+    scheduler = SequentialLR(optimizer, [SequentialLR(optimizer, parts[:2], [2]), parts[2]], [4])
+    state = scheduler.state_dict()
+    assert state["_schedulers"][0]["_schedulers"][1]["last_epoch"] == -2
+    scheduler.load_state_dict(state)
+
+
+def test_a_position_is_taken_from_a_state_that_cannot_be_read():
+    state = Scheduler(sgd(), UP, last_epoch=2).state_dict()
+    state["schedules"]["lr"][0]["lrcore"] = 99
+    state["fingerprint"] = "x"
+    optimizer = sgd()
+    with pytest.warns(UserWarning, match=r"got one of another schedule, which cannot be read"):
+        Scheduler(optimizer, COSINE).load_state_dict(state, on_mismatch="keep_position")
+    assert column(optimizer, "lr") == [COSINE(3)]
+
+
+@pytest.mark.parametrize("boundaries", [2, 20, 200])
+def test_a_state_stays_below_a_kilobyte(boundaries):
+    schedule = lr.Piecewise(range(1, boundaries), [0.1 / (1 + at) for at in range(boundaries)])
+    optimizer = sgd(100)
+    both = Scheduler(optimizer, schedule), Scheduler(optimizer, 0.5)
+    go(optimizer, *both)
+    assert all(len(pickle.dumps(scheduler.state_dict())) < 1000 for scheduler in both)
+
+
+def test_its_repr_names_schedule_and_position():
+    assert repr(Scheduler(sgd(), lr.Constant(0.5), last_epoch=2)) == "Scheduler(Constant(value=0.5), updates=3)"
+
+
 # --- Nothing is kept alive
 
 
@@ -419,7 +670,7 @@ def test_neither_keeps_the_other_in_a_cycle():
             [0.1, 0.2, 0.3],
             {},
             ValueError,
-            "Scheduler.schedule (lr): expected one schedule, or one for each of 2 groups",
+            "Scheduler.schedule (lr): expected at most one schedule for each of 2 groups",
         ),
         ({"lr": "x"}, {}, TypeError, "Scheduler.schedule['lr']: expected a schedule or a number, got 'x' (str)"),
         (0.1, {"param": "momentm"}, ValueError, "got 'momentm': did you mean 'momentum'?"),
@@ -428,6 +679,9 @@ def test_neither_keeps_the_other_in_a_cycle():
         (0.1, {"groups": [0, 0]}, ValueError, "Scheduler.groups: expected different places of 2 groups"),
         (0.1, {"groups": []}, ValueError, "Scheduler.groups: expected different places of 2 groups"),
         (0.1, {"step_scale": 0}, ValueError, "Scheduler.step_scale: expected how often step() is called an update"),
+        (0.1, {"param": "params"}, ValueError, "Scheduler.param: expected one of lr, momentum"),
+        (0.1, {"param": "nesterov"}, ValueError, "Scheduler.param: expected one of lr, momentum"),
+        (0.1, {"param": "momentum", "plateau": lr.Plateau()}, ValueError, "None where no learning rate is driven"),
         (0.1, {"plateau": 3}, TypeError, "Scheduler.plateau: expected an lrcore.Plateau or None, got 3 (int)"),
         (0.1, {"on_mismatch": "x"}, ValueError, "Scheduler.on_mismatch: expected 'raise' or 'keep_position'"),
     ],
