@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
-from lrcore import Schedule as Rates, _check
+from lrcore import Schedule as Rates, _check, spec, tracing
+from lrcore.bindings.keras import _optimizers
+from lrcore.bindings.keras._operations import KerasOperations
 from lrcore.expression import parse
 from lrcore.schedule import is_schedule
 
-TRACING_BACKENDS = ("jax", "tensorflow")
 LARGEST = float(np.finfo(np.float32).max)
-LONGEST_TABLE = 1_000_000  # values: 4 MB within the traced step; ten times that takes seconds to trace
+_micro_batches = _check.whole(1, what="a whole number of micro-batches")
 
 
 @keras.saving.register_keras_serializable(package="lrcore")
@@ -23,22 +23,28 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Gives a Keras optimizer the learning rates of a schedule.
 
     After k updates the optimizer's rate is `schedule(k)`, rounded once to float32; the first update uses
-    `schedule(0)`. With `gradient_accumulation_steps` Keras counts every batch as an update.
+    `schedule(0)`.
 
-    On the torch backend every schedule works. The JAX and TensorFlow backends trace their training step once,
-    for all updates, so there the values come from a table: the same bits, but only for a schedule that holds
-    its value after at most a million updates. Another one is refused; cut it at the end of the run, as in
-    `Schedule(Sequence([(schedule, steps), schedule(steps)]))`.
+    With `gradient_accumulation_steps` Keras tells its schedules the number of micro-batches, so they run that many
+    times too fast. This one counts updates: it asks the optimizer that calls it. Where something else calls it, a
+    training loop of your own or an optimizer that is no Keras one, say what it counts by `every`.
 
-    It is saved with the model: `keras.models.load_model` brings the schedule back once this module has been
-    imported.
+    Where Keras traces its training step, on JAX and TensorFlow, the rates come from a table of the same bits if the
+    schedule holds its value after at most a million updates. For another one they come from a closed form, within
+    4 float32 ulp of the larger end of each curve, where every step counts, beyond 2**24 too; its first 65536 updates are
+    exact. On torch, and wherever the rate is read outside of a traced step, the schedule itself is asked.
+
+    It is saved with the model, as a spec: `keras.models.load_model` brings the schedule back once this module has been
+    imported. A step is an optimizer's counter: to go on after a restart, load the optimizer's state too.
 
     Args:
         schedule: the schedule, or a number for a constant rate.
+        every: how many counted steps are an update: None finds it out, 1 counts every step.
 
     Raises:
-        TypeError: no schedule; at the call a step that is no integer.
-        ValueError: at the call a step below 0, or on a tracing backend a schedule that no table can hold.
+        TypeError: no schedule, or an `every` that is no int; at the call a step that is no integer.
+        ValueError: an `every` below 1; at the call a schedule with unbound durations, a step below 0, or, where it is
+            traced, a schedule that neither a table holds nor tensors can compute, such as noise without an end.
 
     Example:
         >>> import keras
@@ -55,64 +61,58 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         4 0.0
     """
 
-    def __init__(self, schedule: Rates | float) -> None:
+    def __init__(self, schedule: Rates | float, every: int | None = None) -> None:
         super().__init__()
         self.schedule = is_schedule("Schedule.schedule", schedule)
-        self._values: NDArray[np.float32] | None = None
+        self.every: int | None = None if every is None else _micro_batches("Schedule.every", every)
+        self._plan: tracing.Plan | None = None
 
     def __call__(self, step: Any) -> Any:
-        """The rate of the update that follows `step` updates, as a float32 tensor of the backend."""
-        dtype = getattr(step, "dtype", None)
-        if dtype is not None and "int" not in keras.backend.standardize_dtype(dtype):
+        """The rate of the update that follows `step` counted steps, as a float32 tensor of the backend."""
+        every = self.every or _optimizers.micro_batches_of(step)
+        if isinstance(step, (int, float, np.generic, np.ndarray)) or not hasattr(step, "dtype"):
+            return self._on_host(step, every)
+        if "int" not in keras.backend.standardize_dtype(step.dtype):
             _check.refuse("step", "an integer", step, TypeError)
-        if dtype is not None and keras.config.backend() in TRACING_BACKENDS:
-            values = self._table()
-            return ops.take(values, ops.minimum(step, len(values) - 1))
-        value = self.schedule(step if dtype is None else int(step))
-        return ops.convert_to_tensor(np.float32(np.clip(value, -LARGEST, LARGEST)), dtype="float32")
+        tensor = ops.convert_to_tensor(step)  # read once, or a graph keeps each attempt
+        known = _optimizers.concrete(tensor)
+        return self._on_host(known, every) if known is not None else self._traced(tensor, every)
 
-    def _table(self) -> NDArray[np.float32]:
-        if self._values is None:
-            length = self.schedule.length
-            if length is None or length >= LONGEST_TABLE:
-                holds = "never" if length is None else f"after {length} updates"
-                raise ValueError(
-                    f"Schedule.schedule: expected one that holds its value within {LONGEST_TABLE} updates, as the "
-                    f"{keras.config.backend()} backend needs it, got one that holds {holds}: "
-                    "give Sequence([(schedule, steps), schedule(steps)])"
-                )
-            self._values = self.schedule.table(length + 1, dtype="float32")
-        return self._values
+    def _on_host(self, step: Any, every: int) -> Any:
+        value = self.schedule(step if every == 1 else _check.whole(0)("step", step) // every)
+        return ops.convert_to_tensor(np.clip(value, -LARGEST, LARGEST).astype(np.float32))
 
-    def get_config(self) -> dict[str, str]:
-        """The schedule as its expression, which `from_config` reads.
+    def _traced(self, step: Any, every: int) -> Any:
+        if self._plan is None:
+            self._plan = tracing.plan(self.schedule)
+        updates = step if every == 1 else step // every
+        return self._plan.value(updates, KerasOperations(keras.backend.standardize_dtype(step.dtype)))
 
-        Raises:
-            ValueError: a schedule that no expression describes, such as a table in a file.
+    def rate_of(self, optimizer: Any, seen: int) -> float:
+        """The rate of an optimizer that has seen so many micro-batches, as a number and without any tensor."""
+        value = self.schedule(seen // (self.every or _optimizers.micro_batches(optimizer)))
+        return float(np.float32(min(max(value, -LARGEST), LARGEST)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The schedule as a spec, which `from_config` reads.
 
         Example:
             >>> from lrcore import Linear
-            >>> Schedule(Linear(0.5, 0.0, 4)).get_config()
-            {'schedule': 'Linear(init_value=0.5, end_value=0.0, steps=4)'}
+            >>> Schedule(Linear(0.5, 0.0, 4)).get_config()["schedule"]
+            {'lrcore': 1, 'type': 'Linear', 'init_value': 0.5, 'end_value': 0.0, 'steps': 4}
         """
-        text = repr(self.schedule)
-        try:
-            parse(text)
-        except ValueError as error:  # now, and not when the model is loaded again
-            raise ValueError(
-                f"Schedule.schedule: expected one that can be saved with a model, got {_check.shown(self.schedule)}"
-            ) from error
-        return {"schedule": text}
+        return {"schedule": self.schedule.to_dict(), "every": self.every}
 
     @classmethod
-    def from_config(cls, config: dict[str, str]) -> Schedule:
-        """The schedule of a config; its expression is parsed, never executed.
+    def from_config(cls, config: dict[str, Any]) -> Schedule:
+        """The schedule of a config: of a spec, or of an expression, as configs had once, which is parsed, never executed.
 
         Raises:
-            ValueError: text that is no expression of schedules.
+            ValueError: a spec that describes no schedule; text that is no expression of schedules.
 
         Example:
             >>> Schedule.from_config({"schedule": "Linear(0.5, 0.0, 4)"}).schedule(1)
             0.375
         """
-        return cls(parse(config["schedule"]))
+        given = config["schedule"]
+        return cls(parse(given) if isinstance(given, str) else spec.from_dict(given), config.get("every"))

@@ -12,4 +12,4 @@ os.environ["KERAS_BACKEND"] = "torch"
 collect_ignore_glob = ["in_*.py"]
 # Backends that no test needs; those that are installed are tested.
 if not any(importlib.util.find_spec(name) for name in ("jax", "tensorflow")):
-    collect_ignore = ["test_keras_tracing.py"]
+    collect_ignore = ["test_keras_schedule.py"]
