@@ -61,15 +61,15 @@ class Config:
             self.wrong("", f"expected a mapping, got {_check.shown(given)}")
         self.keys: Mapping[Any, Any] = given if isinstance(given, Mapping) else {}
 
-    def at(self, key: str) -> str:
-        """The path of one of its keys."""
-        return ".".join(filter(None, (self.path, key)))
+    def at(self, key: Any) -> str:
+        """The path of one of its keys, which need not be texts: those of YAML may be numbers."""
+        return ".".join(filter(None, (self.path, str(key))))
 
-    def wrong(self, key: str, message: str) -> None:
+    def wrong(self, key: Any, message: str) -> None:
         """Keeps an error in mind."""
         self.errors.append((self.at(key), message))
 
-    def within(self, key: str) -> Config:
+    def within(self, key: Any) -> Config:
         """A mapping in this one; an empty one if there is none."""
         return Config({} if self.keys.get(key) is None else self.keys[key], self.at(key), self.errors)
 
@@ -214,7 +214,11 @@ def reader(framework: str, is_one: Callable[[Mapping[str, Any]], bool]) -> Calla
 
 
 def parse(
-    config: Mapping[str, Any], framework: str | None = None, *, strict: bool = False, steps_per_epoch: int | None = None
+    config: Mapping[str, Any] | Any,
+    framework: str | None = None,
+    *,
+    strict: bool = False,
+    steps_per_epoch: int | None = None,
 ) -> Schedule:
     """The schedule that a configuration of another library describes. Nothing in it is executed.
 
@@ -228,19 +232,21 @@ def parse(
     | "composer" | `{"schedulers": {"cosine": {...}}}`, `{"scheduler": {"name": ...}}`, `optimizer`, `max_duration` |
 
     Hydra's scheduler may stand in one of the mappings, as in that of a model, or be wrapped as Lightning does
-    (`{"scheduler": {...}, "interval": "epoch"}`): a step is what the scheduler counts. DeepSpeed's "auto", which the
-    Trainer of transformers fills in, is refused.
+    (`{"scheduler": {...}, "interval": "epoch", "frequency": 1}`). DeepSpeed's "auto", which the Trainer of transformers
+    fills in, is refused.
 
     A learning rate alone is read. The ramp of Megatron's weight decay (`start_weight_decay`, `end_weight_decay`,
     `weight_decay_incr_style`) is `dialects.megatron.get_wd`; DeepSpeed's momentum is left out.
 
     Args:
-        config: the configuration, as json, yaml or `vars(args)` give it. What is not about the schedule is ignored.
+        config: the configuration, as json, yaml or `vars(args)` give it, or an object that has `to_dict()`, such as
+            TrainingArguments. What is not about the schedule is ignored.
         framework: one of these; by default told from the keys.
         strict: with the quirks of the peer, as `strict=True` of each dialect.
-        steps_per_epoch: updates of an epoch, where the configuration counts epochs. timm's schedules are in epochs
-            without it, and change once an epoch with it. Composer's shares of the run are told by `max_duration`; its
-            times in epochs wait for `bind` without it, and those in tokens or samples do so in any case.
+        steps_per_epoch: updates of an epoch, where the configuration counts epochs. timm's schedules, and those that
+            Lightning steps with the `interval` "epoch", are in epochs without it, and change once an epoch with it.
+            Composer's shares of the run are told by `max_duration`; its times in epochs wait for `bind` without it, and
+            those in tokens or samples do so in any case. DeepSpeed and Megatron count updates and have no use for it.
 
     Raises:
         ConfigError: (a ValueError) all that is wrong with it, each with its path.
@@ -255,6 +261,8 @@ def parse(
     """
     from lrcore.dialects import _composer_reader, _hydra_reader, _readers  # noqa: F401 (they register themselves)
 
+    if not isinstance(config, Mapping) and not isinstance(config, type) and hasattr(config, "to_dict"):
+        config = config.to_dict()
     if not isinstance(config, Mapping):
         _check.refuse("parse.config", "a mapping", config, TypeError)
     _check.flag("parse.strict", strict)

@@ -17,8 +17,10 @@ from lrcore.dialects._dialect import Peer, many
 from lrcore.schedule import Schedule
 
 _FRAMEWORKS = (
-    "torch", "transformers", "timm", "deepspeed", "composer", "paddle", "olmo", "ignite", "mmengine", "fvcore", "keras"
-)  # fmt: skip
+    *("torch", "transformers", "timm", "deepspeed", "composer", "paddle", "olmo", "ignite", "mmengine", "fvcore"),
+    *("keras", "optax", "mlx"),
+)
+_PACKAGES = {"olmo_core": "olmo", "tf_keras": "keras"}  # that have another name than their dialect
 _METRIC_DRIVEN = (
     "reduce_lr_on_plateau",
     "reduce_on_plateau",
@@ -38,8 +40,16 @@ def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _flat(config: Config) -> Config:
     """Arguments of a command line: "lr-decay-style" is "lr_decay_style", and None is not given."""
-    keys = {str(key).removeprefix("--").replace("-", "_"): _plain(item) for key, item in config.keys.items()}
+    keys = {_spelling(key): _plain(item) for key, item in config.keys.items()}
     return Config({key: item for key, item in keys.items() if item is not None}, config.path, config.errors)
+
+
+def _spelling(key: Any) -> str:
+    return str(key).removeprefix("--").replace("-", "_")
+
+
+def _spelt(config: Mapping[Any, Any]) -> set[str]:
+    return set(map(_spelling, config))
 
 
 def _plain(given: Any) -> Any:
@@ -56,8 +66,14 @@ def _metric_driven(config: Config, key: str, name: Any) -> bool:
 
 
 def _names_a_schedule(config: Mapping[str, Any]) -> bool:
-    parts = _target(config).split(".")
-    return "schedul" in _target(config) or (parts[0] in _FRAMEWORKS and parts[-1] in _names_of(parts[0]))
+    framework, name = _framework_of(config), _target(config).rpartition(".")[2]
+    return "schedul" in _target(config) or (framework in _FRAMEWORKS and name in _names_of(framework))
+
+
+def _framework_of(config: Mapping[str, Any]) -> str:
+    """The dialect of its `_target_`, or the package."""
+    package = _target(config).partition(".")[0]
+    return _PACKAGES.get(package, package)
 
 
 def _names_of(framework: str) -> list[str]:
@@ -83,13 +99,22 @@ def _base_of(config: Config) -> BaseRate:
 
 # ---- DeepSpeed ----
 
-_MOMENTUM = ("cycle_momentum", "cycle_min_mom", "cycle_max_mom", "decay_mom_rate", "last_batch_iteration")
+_MOMENTUM = ("cycle_momentum", "cycle_min_mom", "cycle_max_mom", "decay_mom_rate")
+_BEGINS = "last_batch_iteration"
 _AUTO = "auto"
 
 
 def _needs_rate(peer: Peer, params: Mapping[str, Any]) -> bool:
     """Of the optimizer, which a `warmup_max_lr` stands for."""
     return "base_lr" in inspect.signature(peer.build).parameters and params.get("warmup_max_lr") is None
+
+
+def _json(given: Any) -> Any:
+    """A value for one parameter group may be a list of one; a whole number may be written as 1e4."""
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
+    given = _plain(given)
+    return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 @reader("deepspeed", lambda config: "type" in _mapping(config, "scheduler"))
@@ -112,9 +137,13 @@ def deepspeed(config: Config, strict: bool, _steps_per_epoch: int | None) -> Sch
         place.wrong(
             key, f"expected a number, got {_AUTO!r}, which the Trainer of transformers fills in: give its value"
         )
-    if filled:
+    begins = params.take(_BEGINS, number, -1)
+    if begins not in (None, -1):
+        message = "expected -1, as a schedule knows every update and is asked for the one at which it is resumed"
+        params.wrong(_BEGINS, f"{message}, got {begins!r}")
+    if filled or begins != -1:
         return None
-    given = {key: _plain(item) for key, item in params.keys.items() if key not in _MOMENTUM}
+    given = {key: _json(item) for key, item in params.keys.items() if key not in (*_MOMENTUM, _BEGINS)}
     rate = optimizer.keys.get("lr")
     base = BaseRate(None if rate == _AUTO else _plain(rate), optimizer.at("lr"))
     return call(peer, params, base, strict=strict, given=given)
@@ -126,11 +155,14 @@ _HF_KEYS = (
     *("lr_scheduler_type", "learning_rate", "warmup_steps", "warmup_ratio", "max_steps", "num_train_epochs"),
     "lr_scheduler_kwargs",
 )
+_HF_GIVEN = ("base_lr", "num_warmup_steps", "num_training_steps", "strict")  # by the other keys, and to `parse`
 
 
 @reader(
     "transformers",
-    lambda config: "lr_scheduler_type" in config or ("learning_rate" in config and not _names_a_schedule(config)),
+    lambda config: (
+        "lr_scheduler_type" in _spelt(config) or ("learning_rate" in _spelt(config) and not _names_a_schedule(config))
+    ),
 )
 def transformers(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
     """Values of TrainingArguments, with its defaults."""
@@ -152,10 +184,10 @@ def transformers(config: Config, strict: bool, steps_per_epoch: int | None) -> S
         return None
     arguments = {"num_warmup_steps": warmup, "num_training_steps": steps}
     peer = dialect.SCHEDULERS[kind]
-    known = getattr(peer, "checks", {})
+    known = [name for name in getattr(peer, "checks", {}) if name not in _HF_GIVEN]
     slips = [key for key in extra.keys if key not in known and kind not in dialect._IGNORE_SPECIFIC]
     for key in slips:
-        extra.wrong(key, f"expected an argument of {kind!r}, got {key!r}{_check.did_you_mean(key, known)}")
+        extra.wrong(key, f"expected an argument of {kind!r}, got {key!r}{_check.did_you_mean(str(key), known)}")
     if slips:
         return None
     try:
@@ -243,7 +275,7 @@ def _timm_rate(config: Config) -> Any:
     return None
 
 
-@reader("timm", lambda config: "sched" in config)
+@reader("timm", lambda config: "sched" in _spelt(config))
 def timm(config: Config, strict: bool, steps_per_epoch: int | None) -> Schedule | None:
     """Arguments of its training script."""
     from lrcore.dialects import timm as dialect
@@ -285,7 +317,7 @@ _MEGATRON_MARKS = (
 _MEGATRON_KEYS = (*_MEGATRON_MARKS, "lr", "min_lr", "lr_warmup_init", "global_batch_size")
 
 
-@reader("megatron", lambda config: any(key.replace("-", "_").strip("_") in _MEGATRON_MARKS for key in map(str, config)))
+@reader("megatron", lambda config: not _spelt(config).isdisjoint(_MEGATRON_MARKS))
 def megatron(config: Config, strict: bool, _steps_per_epoch: int | None) -> Schedule | None:
     """Arguments of its training script, with their defaults: in iterations, or in samples where it trains by them.
 
