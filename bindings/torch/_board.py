@@ -15,6 +15,7 @@ from torch import Tensor, no_grad
 from torch.optim import Optimizer
 
 from lrcore.bindings.torch._driven import Group, Slot, held, replace
+from lrcore.bindings.torch._late import unwrapped
 
 if TYPE_CHECKING:
     from lrcore.bindings.torch.scheduler import Scheduler
@@ -141,6 +142,7 @@ class Board:
 
 def board_of(optimizer: Optimizer) -> Board:
     """The board of an optimizer, made when it is first asked for."""
+    optimizer = unwrapped(optimizer)
     board: Board | None = getattr(optimizer, ATTRIBUTE, None)
     if board is None:
         board = Board()

@@ -30,7 +30,8 @@ def is_bound(given: Any) -> bool:
 def unwrapped(optimizer: Optimizer) -> Optimizer:
     """The optimizer within a wrapper that is one by name only, as Accelerate's is: it has none of torch's hooks.
 
-    Frameworks look for the inner one when they are given a scheduler.
+    A scheduler keeps the wrapper, as torch's own do: with scaled gradients that puts back the inner one's `step` as it
+    was before, and torch would warn that it was overridden.
     """
     inner = getattr(optimizer, "optimizer", None)
     if isinstance(inner, Optimizer) and not hasattr(optimizer, "_optimizer_load_state_dict_post_hooks"):

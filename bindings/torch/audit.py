@@ -11,6 +11,7 @@ from weakref import ref
 from torch import Tensor, tensor
 
 from lrcore.bindings.torch._driven import held
+from lrcore.bindings.torch._late import unwrapped
 
 if TYPE_CHECKING:
     from lrcore.bindings.torch.scheduler import Scheduler
@@ -79,7 +80,7 @@ class Audit:
         self._scheduler = ref(scheduler)  # a scheduler that is replaced has to be gone
         self._step_scale = scheduler.step_scale
         self._begin_at(scheduler)
-        self._hook: Any = scheduler.optimizer.register_step_pre_hook(self._before)
+        self._hook: Any = unwrapped(scheduler.optimizer).register_step_pre_hook(self._before)
 
     def _begin_at(self, scheduler: Scheduler) -> None:
         self._begin, self._epoch, self._loads = scheduler.updates, scheduler.last_epoch, scheduler.loads

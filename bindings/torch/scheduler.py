@@ -27,7 +27,6 @@ from lrcore.bindings.torch._driven import (
     slot_of,
     unaliased,
 )
-from lrcore.bindings.torch._late import unwrapped
 from lrcore.plateau import Plateau
 from lrcore.schedule import LAST_STEP
 
@@ -68,7 +67,7 @@ class Scheduler(LRScheduler):
     warns once. Multiply schedules (`a * b`) instead, give `plateau=`, or use `lrcore.bindings.torch.lr_scheduler`.
 
     Args:
-        optimizer: the optimizer whose groups it drives; of one that Accelerate has prepared the one within.
+        optimizer: the optimizer whose groups it drives, or what Accelerate has made of it.
         schedule: a schedule or a number; a list of them, one a group; or a dict of hyper-parameters with either.
         last_epoch: how often `step()` was called, less one; -1 for a new run. As in torch the constructor takes a step,
             so that `last_epoch=k - 1` gives `schedule(k)`, with a step_scale of 1. Torch refuses that on an optimizer
@@ -131,7 +130,6 @@ class Scheduler(LRScheduler):
         self.step_scale: int = _step_scale("Scheduler.step_scale", step_scale)
         self.plateau = plateau
         self.on_mismatch = _on_mismatch("Scheduler.on_mismatch", on_mismatch)
-        optimizer = unwrapped(optimizer)
         self._groups = positions("Scheduler.groups", groups, len(optimizer.param_groups))
         self.optimizer = optimizer
         self._driven = self._checked(driven("Scheduler.schedule", schedule, param))

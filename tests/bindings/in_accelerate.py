@@ -19,6 +19,8 @@ def trained(folder, schedule, batches, epochs, begin, end, accumulate=1, prepare
         step_scheduler_with_optimizer=settings.get("with_optimizer", True),
         dataloader_config=DataLoaderConfiguration(split_batches=settings.get("split_batches", False)),
     )
+    if settings.get("scaled"):  # as it is for 16 bits on a GPU
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     model = Weight()
     optimizer = torch.optim.SGD(model.parameters(), lr=123.0)
     rates = watched(optimizer, model.weight)

@@ -19,6 +19,7 @@ UNBOUND = lr.Linear(0.0, 0.5, "1ep") >> lr.Cosine(0.5, 0.0, "rest")
 RUNS = {
     1: {
         "plain": ({}, 9),
+        "gradients scaled, optimizer prepared before": ({"scaled": True, "prepared": True}, 9),
         "accumulating, with an incomplete last window": ({"accumulate": 2, "prepared": True}, 5),
     },
     2: {
