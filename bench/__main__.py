@@ -40,10 +40,11 @@ TOPICS = [
     "spec",
     "pictures",
     "torch",
+    "tf1",
 ]
-TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch"}
+TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch", "tf1"}
 
-LIBRARIES = ["numpy", "scipy", "pandas", "numba", "numexpr", "jax", "jaxlib", "optax", "plotly", "torch"]
+LIBRARIES = ["numpy", "scipy", "pandas", "numba", "numexpr", "jax", "jaxlib", "optax", "plotly", "torch", "tensorflow"]
 COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
 
 

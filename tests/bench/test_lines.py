@@ -15,11 +15,22 @@ from bench import (
     bench_smooth,
     bench_spec,
     bench_take,
+    bench_tf1,
     bench_torch,
 )
 from bench._measure import check
 
-MODULES = (bench_fill, bench_take, bench_calls, bench_smooth, bench_insight, bench_pictures, bench_spec, bench_torch)
+MODULES = (
+    bench_fill,
+    bench_take,
+    bench_calls,
+    bench_smooth,
+    bench_insight,
+    bench_pictures,
+    bench_spec,
+    bench_torch,
+    bench_tf1,
+)
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
 
 CONTRACT = {
@@ -53,6 +64,8 @@ CONTRACT = {
     "smooth against pandas ewm": 10,
     "load of a typical .json": 1,
     "HTML of four schedules": 2000,
+    "building 10,000 boundaries": 50,
+    "running 10,000 boundaries, against reading the step": 2,
     **{
         f"{what}.step() against {peer}, {groups}": bound
         for what in ("Scheduler", "drop-in")
