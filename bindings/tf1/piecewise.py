@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from lrcore import _check
 from lrcore.bindings.tf1._operations import as_written
 
 WHERE = "piecewise_constant"
-INT32 = range(-(2**31), 2**31)
+INT32, INT64 = range(-(2**31), 2**31), range(-(2**63), 2**63)
+NUMBERS = (int, float, np.number)
 
 
 def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = None) -> Any:
@@ -83,14 +85,14 @@ def _value_at(step: Any, boundaries: Any, values: Any) -> Any:
 
 
 class _Listed(NamedTuple):
-    """Numbers or tensors, each with the type that TensorFlow has for it."""
+    """Numbers or tensors, and each type that TensorFlow has for one of them, with the place of the first."""
 
     items: list[Any]
-    dtypes: list[Any]
+    dtypes: dict[Any, int]
 
     def together(self, dtype: Any) -> Any:
         """All in one array, or in one tensor if there is a tensor among them."""
-        if all(map(_is_number, self.items)):
+        if all(issubclass(kind, NUMBERS) for kind in set(map(type, self.items))):
             return np.array(self.items, dtype.as_numpy_dtype)
         return tf.stack([tf.cast(one, dtype) for one in map(tf.convert_to_tensor, self.items)])
 
@@ -105,18 +107,17 @@ def _pieces(step: Any, boundaries: Any, values: Any) -> tuple[Any, Any]:
     if len(rates.items) != len(bounds.items) + 1:
         expected = f"{len(bounds.items) + 1} values, one more than boundaries"
         raise ValueError(f"{WHERE}.values: expected {expected}, got {len(rates.items)}")
-    allowed = {step, tf.int32} if step == tf.int64 else {step}
-    _refuse_other_types("boundaries", bounds.dtypes, allowed, "the type of x")
-    _refuse_other_types("values", rates.dtypes, {rates.dtypes[0]}, "the type of the first")
-    return _increasing(bounds.together(step)), rates.together(rates.dtypes[0])
+    first = next(iter(rates.dtypes))
+    _refuse_others("boundaries", bounds.dtypes, [tf.int32, step] if step == tf.int64 else [step], "the type of x")
+    _refuse_others("values", rates.dtypes, [first], "the type of the first")
+    return _increasing(bounds.together(step)), rates.together(first)
 
 
-def _refuse_other_types(argument: str, dtypes: list[Any], allowed: set[Any], because: str) -> None:
-    if set(dtypes) <= allowed:
-        return
-    at = next(place for place, dtype in enumerate(dtypes) if dtype not in allowed)
-    named = " or ".join(sorted(dtype.name for dtype in allowed))
-    raise ValueError(f"{WHERE}.{argument}[{at}]: expected {named}, {because}, got {dtypes[at].name}")
+def _refuse_others(argument: str, dtypes: dict[Any, int], allowed: list[Any], because: str) -> None:
+    others = {at: dtype for dtype, at in dtypes.items() if dtype not in allowed}
+    if others:
+        at, named = min(others), " or ".join(dtype.name for dtype in allowed)
+        raise ValueError(f"{WHERE}.{argument}[{at}]: expected {named}, {because}, got {others[at].name}")
 
 
 def _increasing(boundaries: Any) -> Any:
@@ -131,17 +132,24 @@ def _increasing(boundaries: Any) -> Any:
 
 def _listed(given: Any) -> _Listed:
     items = list(given) if isinstance(given, np.ndarray) and given.ndim else tf.nest.flatten(given)
-    return _Listed(items, [_dtype(one) for one in items])
+    dtypes: dict[Any, int] = {}
+    for at, dtype in _dtypes(items):
+        dtypes.setdefault(dtype, at)
+    return _Listed(items, dtypes)
 
 
-def _is_number(given: Any) -> bool:
-    return isinstance(given, (int, float, np.number))
+def _dtypes(items: list[Any]) -> Iterable[tuple[int, Any]]:
+    """The places and types of items, of many that are alike only the first: ten thousand would take their time."""
+    kinds = set(map(type, items))
+    if kinds == {float} or (kinds == {int} and min(items) in INT32 and max(items) in INT32):
+        items = items[:1]
+    return ((at, _dtype(one)) for at, one in enumerate(items))
 
 
 def _dtype(given: Any) -> Any:
-    """The type that TensorFlow makes of it; of numbers without a tensor, which would take its time for ten thousand."""
+    """The type that TensorFlow makes of it; of numbers without making a node."""
     if type(given) is float:
         return tf.float32
-    if type(given) is int and given in INT32:
-        return tf.int32
+    if type(given) is int and given in INT64:
+        return tf.int32 if given in INT32 else tf.int64
     return (tf.as_dtype(given.dtype) if isinstance(given, np.number) else tf.convert_to_tensor(given).dtype).base_dtype
