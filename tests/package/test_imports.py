@@ -92,7 +92,7 @@ LATE = {
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
 # The framework of each binding, a module or a folder: all that it may import beside lrcore and numpy.
-BINDINGS = {"__init__": None, "tf1": "tensorflow", "torch": "torch", "keras": "keras"}
+BINDINGS = {"__init__": "", "tf1": "tensorflow", "torch": "torch", "keras": "keras", "optax": "optax jax"}
 # A helper for a framework that stands upon another may import that one too, where it is called: who has not installed
 # it can still import the helper. The others are given the framework's objects, and import nothing.
 GUESTS = {"torch/ignite.py": {"ignite"}}
@@ -231,7 +231,7 @@ def test_lrcore_imports_the_standard_library_and_numpy(path):
 
 @pytest.mark.parametrize("path", binding_modules(), ids=lambda path: str(path.relative_to(ROOT / "bindings")))
 def test_a_binding_imports_lrcore_and_its_framework(path):
-    allowed = sys.stdlib_module_names | {"numpy", "lrcore", BINDINGS[binding(path)]}
+    allowed = sys.stdlib_module_names | {"numpy", "lrcore", *BINDINGS[binding(path)].split()}
     guests = GUESTS.get(path.relative_to(ROOT / "bindings").as_posix(), set())
     own = f"lrcore.bindings.{binding(path)}."
     for name, line in imports(path):
