@@ -158,8 +158,8 @@ def _as_step(count: Any) -> Any:
     if not jnp.issubdtype(count.dtype, jnp.integer):
         _check.refuse("count", "an integer", count.dtype, TypeError)
     dtype = jnp.int64 if count.dtype in (jnp.int64, jnp.uint64) else jnp.int32
-    if jnp.iinfo(count.dtype).max > jnp.iinfo(dtype).max:
-        count = jnp.minimum(count, np.array(jnp.iinfo(dtype).max, count.dtype))
+    if np.iinfo(count.dtype).max > np.iinfo(dtype).max:
+        count = jnp.minimum(count, np.array(np.iinfo(dtype).max, count.dtype))
     return count.astype(dtype)
 
 
