@@ -29,6 +29,11 @@ class StandIn:
     def step(self) -> None:
         """Nothing is trained."""
 
+    def register_load_state_dict_pre_hook(self, _hook: Callable[..., Any]) -> None:
+        """Nobody loads a state into it, but the same schedulers want to know."""
+
+    register_load_state_dict_post_hook = register_load_state_dict_pre_hook
+
     step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
 
     def add_param_group(self, group: dict[str, Any]) -> None:
