@@ -2,6 +2,10 @@
 
 import doctest
 import inspect
+import json
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -596,6 +600,37 @@ def test_the_article(build, use_resource):
             session.run(v1.global_variables_initializer())
             lines = [f"step {step}, lr = {value:.3f}" for step, value in printed(session, update, rate)]
     assert lines == [f"step {step}, lr = {value:.3f}" for step, value in enumerate(ARTICLE, start=1)]
+
+
+TF1_ALONE = """
+import json
+import tensorflow.compat.v1 as tf
+tf.disable_v2_behavior()
+from lrcore.bindings import tf1
+step = tf.train.get_or_create_global_step()
+update = tf.assign_add(step, 1)
+with tf.control_dependencies([update]):
+    pieces = tf1.piecewise_constant(step, [5, 10, 15], [0.1, 0.05, 0.01, 0.001], name="lr_rate")
+    stairs = tf1.exponential_decay(0.5, step, 5, 0.5, staircase=True)
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    found = [session.run([update, pieces, stairs]) for _ in range(20)]
+print(json.dumps([step.dtype.name, *([float(one) for one in column] for column in zip(*found))]))
+"""
+
+
+def test_the_article_where_tensorflow_behaves_as_1():
+    """Variables are references, which are read in place, and nothing is eager."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", TF1_ALONE], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    kind, steps, pieces, stairs = json.loads(done.stdout.splitlines()[-1])
+    assert kind == "int64_ref"
+    assert steps == [*range(1, 21)]
+    assert pieces == ARTICLE.tolist()
+    assert stairs == [0.5 ** (1 + at // 5) for at in range(1, 21)]
 
 
 @pytest.mark.parametrize("build", BUILDS)
