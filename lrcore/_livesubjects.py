@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +16,7 @@ from lrcore._livetorch import Reader, UnreadableError, built, plain, position
 from lrcore.schedule import Schedule
 
 SAMPLES = 64  # updates at which an object is asked that takes milliseconds to answer
+_KERAS_TIMES = ("boundaries", "decay_steps", "first_decay_steps", "warmup_steps")
 PRECISION = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1.2e-7}  # of a learning rate that is a tensor
 
 
@@ -52,6 +53,16 @@ def subject(obj: Any, n: int | None) -> Subject | None:
     has = {name for _, name in names}
     if has & {"ReduceLROnPlateau", "PlateauLRScheduler"}:
         raise UnreadableError("it follows a metric, so it is no function of the update number")
+    if ("fvcore", "ParamScheduler") in names:
+        raise UnreadableError(
+            "it is asked for the share of the run that is done, from 0 to 1, and not for an update: "
+            "adopt(lambda step: scheduler(step / n), n), or lrcore.dialects.fvcore"
+        )
+    if names & {("ignite", "BaseParamScheduler"), ("ignite", "ParamGroupScheduler")}:
+        raise UnreadableError(
+            "it is called with an engine, and not for an update: use lrcore.dialects.ignite, or adopt the lr_scheduler "
+            "of its LRScheduler"
+        )
     if names & {("torch", "LRScheduler"), ("torch", "_LRScheduler")}:
         return TorchSubject(obj, n)
     if ("timm", "Scheduler") in names:
@@ -114,13 +125,17 @@ class TimmSubject(Subject):
         build = _builder("timm", type(self._twin))
         given = {name: plain(getattr(self._twin, name)) for name in _arguments(build) if hasattr(self._twin, name)}
         made = _built(build, strict, float(self._twin.base_values[group]), **given)
-        return made if self._scales[group] == 1.0 else self._scales[group] * made
+        return _scaled(made, self._scales[group])
 
     def observe(self, steps: NDArray[np.int64]) -> Trace:
         return _called(self._values, steps)
 
     def _values(self, step: int) -> list[float]:
-        values = self._twin._add_noise(self._twin._get_lr(step), step)
+        twin = self._twin
+        if step == 0:  # the constructor sets it, and timm's training loop does not call step(0)
+            values = [twin.warmup_lr_init] * self.groups if twin.warmup_t else twin.base_values
+        else:
+            values = twin._add_noise(twin._get_lr(step), step)
         return [float(value) * scale for value, scale in zip(values, self._scales, strict=True)]
 
 
@@ -131,6 +146,7 @@ class MegatronSubject(Subject):
         super().__init__(type(scheduler).__name__)
         self._twin = _copy(scheduler)
         self._settings: list[dict[str, Any]] = self._twin.optimizer.param_groups
+        self._scales = [float(group.get("lr_mult", 1.0)) for group in self._settings]  # that its step multiplies by
         self.groups, self.position = len(self._settings), int(scheduler.num_steps)
         self.notes.append("Megatron counts samples: a step of the schedule is a sample")
 
@@ -142,7 +158,7 @@ class MegatronSubject(Subject):
             for name in _arguments(build)
             if hasattr(self._twin, name)
         }
-        return _built(build, strict, **given)
+        return _scaled(_built(build, strict, **given), self._scales[group])
 
     def compared(self, begin: int, end: int) -> NDArray[np.int64]:
         return _some(begin, end, vars(self._twin).values())
@@ -152,7 +168,8 @@ class MegatronSubject(Subject):
 
     def _values(self, step: int) -> list[float]:
         self._twin.num_steps = step
-        return [float(self._twin.get_lr(group)) for group in self._settings]
+        rates = map(self._twin.get_lr, self._settings)
+        return [float(rate) * scale for rate, scale in zip(rates, self._scales, strict=True)]
 
 
 class KerasSubject(Subject):
@@ -167,6 +184,7 @@ class KerasSubject(Subject):
             self._config = {key: _listed(item) for key, item in schedule.get_config().items() if key != "name"}
         except NotImplementedError:
             self._config = {}
+        self._config |= {key: _whole(self._config[key]) for key in _KERAS_TIMES if key in self._config}
 
     def read(self, _group: int, strict: bool, _notes: list[str]) -> Schedule:
         return _built(_builder("keras", type(self._schedule)), strict, **self._config)
@@ -175,7 +193,7 @@ class KerasSubject(Subject):
         return _some(begin, end, self._config.values())
 
     def observe(self, steps: NDArray[np.int64]) -> Trace:
-        return _called(self._schedule, steps)
+        return _called(_one_rate(self._schedule), steps)
 
 
 class FunctionSubject(Subject):
@@ -192,16 +210,16 @@ class FunctionSubject(Subject):
     def observe(self, steps: NDArray[np.int64]) -> Trace:
         """One by one, or at once where a function of optax is (milliseconds a call), if a few calls agree."""
         if not self._takes_arrays or len(steps) <= SAMPLES:
-            return _called(self._function, steps)
+            return _called(_one_rate(self._function), steps)
         try:
             rates = np.asarray(self._function(steps.astype(np.int32)), np.float64)
         except Exception:  # one that branches on the step
-            return _called(self._function, steps)
+            return _called(_one_rate(self._function), steps)
         some = np.linspace(0, len(steps) - 1, SAMPLES).astype(int)
         agree = rates.shape == steps.shape and np.allclose(
-            rates[some], _called(self._function, steps[some]).rates[:, 0], rtol=1e-6, atol=0.0
+            rates[some], _called(_one_rate(self._function), steps[some]).rates[:, 0], rtol=1e-6, atol=0.0
         )
-        return Trace(rates.reshape(-1, 1), None) if agree else _called(self._function, steps)
+        return Trace(rates.reshape(-1, 1), None) if agree else _called(_one_rate(self._function), steps)
 
 
 def _some(begin: int, end: int, marks: Iterable[Any]) -> NDArray[np.int64]:
@@ -215,15 +233,27 @@ def _some(begin: int, end: int, marks: Iterable[Any]) -> NDArray[np.int64]:
     return np.array(sorted(step for step in steps if begin <= step < end), np.int64)
 
 
-def _called(function: Any, steps: NDArray[np.int64]) -> Trace:
+def _called(function: Callable[[int], list[float]], steps: NDArray[np.int64]) -> Trace:
+    """What it gives for the groups, step by step. One that raises ends the trace."""
     rates: list[list[float]] = []
     try:
         for step in steps.tolist():
-            given = function(step)
-            rates.append(given if isinstance(given, list) else [float(given)])
+            rates.append(function(step))  # noqa: PERF401 (those before the error are kept)
     except Exception as error:
         return Trace(np.array(rates).reshape(len(rates), -1 if rates else 1), error)
     return Trace(np.array(rates), None)
+
+
+def _one_rate(function: Any) -> Callable[[int], list[float]]:
+    """The function as one for a single group, which gives a number, or an array or a tensor of none but one."""
+
+    def called(step: int) -> list[float]:
+        given = function(step)
+        if getattr(given, "ndim", 0) or isinstance(given, (list, tuple, str)):
+            raise TypeError(f"expected a learning rate for an update, got {given!r}")
+        return [float(given)]
+
+    return called
 
 
 def _builder(dialect: str, kind: type) -> Any:
@@ -235,6 +265,10 @@ def _builder(dialect: str, kind: type) -> Any:
     if build is None or kind.__module__.split(".")[0] not in (dialect, f"tf_{dialect}", "tensorflow"):
         raise UnreadableError(f"{kind.__name__} is no class of {dialect} itself")
     return build
+
+
+def _scaled(schedule: Schedule, scale: float) -> Schedule:
+    return schedule if scale == 1.0 else scale * schedule
 
 
 def _arguments(build: Any) -> list[str]:
@@ -253,3 +287,8 @@ def _listed(item: Any) -> Any:
     if isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) > 0:
         return [_listed(one) for one in item]
     return item.item() if hasattr(item, "item") else item
+
+
+def _whole(item: Any) -> Any:
+    """5.0 is a number of updates too."""
+    return [plain(one) for one in item] if isinstance(item, list) else plain(item)

@@ -70,8 +70,9 @@ def adopt(obj: object, n: int | None = None) -> Adopted:
     Args:
         obj: a torch scheduler with all in it (SequentialLR, ChainedScheduler), one of transformers, timm, Megatron or
             Keras, an optax schedule or any function of the update number. It is not changed, nor is its optimizer.
-        n: updates of the run, from its beginning; needed for what has no closed form. By default what is read says how
-            long it is, or 1000 updates are compared; of a run that is over, as many again.
+        n: updates of the run, from its beginning; needed for what has no closed form, and for most periods that are
+            not whole (T_max=7.5 of torch, t_initial=7.5 of timm). By default what is read says how long it is, or 1000
+            updates are compared; of a run that is over, as many again.
 
     Returns:
         Adopted: `schedules`, `schedule`, `position`, `verified`, `notes`.

@@ -6,14 +6,17 @@ import numpy as np
 import optax
 import pytest
 import timm_loader
+import torch
 from live import goes_on, optimizer, snapshot, step
 
 import lrcore as lr
-from lrcore.dialects import keras as in_keras, megatron as in_megatron, timm as in_timm
+from lrcore.dialects import keras as in_keras, megatron as in_megatron, timm as in_timm, torch as in_torch
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import keras
+    from fvcore.common.param_scheduler import CosineParamScheduler
+    from ignite import handlers
     from transformers.optimization import get_scheduler
 
     timm = timm_loader.load()
@@ -68,12 +71,14 @@ def test_timm(name, arguments):
     o.param_groups[1]["lr_scale"] = 0.5
     scheduler = getattr(timm, name)(o, t_in_epochs=False, **arguments)
     before = snapshot(scheduler)
+    strict = {"strict": True} if name == "TanhLRScheduler" else {}
     adopted = lr.adopt(scheduler, 45)
     assert snapshot(scheduler) == before
-    assert not adopted.notes
-    assert adopted.schedules[0] == getattr(in_timm, name)(0.1, **arguments)
+    assert adopted.notes == tuple(f"group {group}: strict: {in_timm.FIRST_IS_BASE.what}" for group in (0, 1) if strict)
+    assert adopted.schedules[0] == getattr(in_timm, name)(0.1, **arguments, **strict)
     for t in range(45):
-        scheduler.step_update(t)
+        if t > 0:  # as timm's training loop does
+            scheduler.step_update(t)
         rates = [group["lr"] for group in o.param_groups]
         assert [schedule(t) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-11, abs=1e-17)
 
@@ -92,6 +97,21 @@ def test_timm_with_its_noise(kind, noise):
         assert adopted.schedules[0](t) == pytest.approx(scheduler.optimizer.param_groups[0]["lr"], rel=1e-12)
 
 
+@pytest.mark.parametrize("warmup", [{}, {"warmup_t": 4, "warmup_lr_init": 0.01}])
+def test_timm_at_update_0(warmup):
+    """Its constructor sets it, without noise; in epochs, and where groups have scales of their own."""
+    o = optimizer(0.1, 0.2)
+    o.param_groups[1]["lr_scale"] = 0.5
+    scheduler = timm.CosineLRScheduler(o, t_initial=20, noise_range_t=(0, 5), **warmup)
+    adopted = lr.adopt(scheduler)
+    assert f"group 0: strict: {in_timm.FIRST_IS_BASE.what}" in adopted.notes
+    for t in range(25):
+        if t > 0:
+            scheduler.step(t)
+        rates = [group["lr"] for group in o.param_groups]
+        assert [schedule(t) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-12)
+
+
 K = keras.optimizers.schedules
 
 
@@ -102,6 +122,10 @@ K = keras.optimizers.schedules
         (
             K.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
             in_keras.PiecewiseConstantDecay([5, 200], [1.0, 0.5, 0.1]),
+        ),
+        (
+            K.PiecewiseConstantDecay([5.0, 9.0], [1.0, 0.5, 0.1]),
+            in_keras.PiecewiseConstantDecay([5, 9], [1.0, 0.5, 0.1]),
         ),
         (K.PolynomialDecay(0.1, 100, 0.01, 2.0), in_keras.PolynomialDecay(0.1, 100, 0.01, 2.0)),
         (K.InverseTimeDecay(0.1, 10, 0.5), in_keras.InverseTimeDecay(0.1, 10, 0.5)),
@@ -184,3 +208,50 @@ def test_megatron():
         in_megatron.OptimizerParamScheduler(lr_decay_style="linear", **{**arguments, "max_lr": high})
         for high in (0.1, 0.2)
     )
+
+
+def test_megatron_multipliers_of_groups():
+    """Its step sets `get_lr(group) * group.get("lr_mult", 1.0)`."""
+    o = optimizer(0.1, 0.1)
+    o.param_groups[1]["lr_mult"] = 0.25
+    arguments = {"init_lr": 0.0, "max_lr": 0.1, "min_lr": 0.01, "lr_warmup_steps": 100, "lr_decay_steps": 1000}
+    scheduler = OptimizerParamScheduler(o, lr_decay_style="linear", **arguments)
+    adopted = lr.adopt(scheduler)
+    expected = in_megatron.OptimizerParamScheduler(lr_decay_style="linear", **arguments)
+    assert adopted.schedules == (expected, 0.25 * expected)
+    for sample in (0, 50, 400, 1000):
+        scheduler.num_steps = sample
+        rates = [scheduler.get_lr(group) * group.get("lr_mult", 1.0) for group in o.param_groups]
+        assert [schedule(sample) for schedule in adopted.schedules] == pytest.approx(rates, rel=1e-12)
+
+
+@pytest.mark.parametrize("given", [[0.1, 0.2], [0.1], (0.1,), np.array([0.1, 0.2]), "0.1"])
+def test_functions_of_more_than_a_number(given):
+    with pytest.raises(lr.AdoptError, match=r"raises at update 0, TypeError.*expected a learning rate for an update"):
+        lr.adopt(lambda _: given, 2)
+    later = lr.adopt(lambda step: np.float32(0.5) / (step + 1), 2)
+    assert later.schedule == lr.Table([0.5, 0.25])
+
+
+class OfLists(K.LearningRateSchedule):
+    def __call__(self, step):
+        return [0.1, 0.2 * step]
+
+
+def test_a_keras_schedule_of_more_than_a_number():
+    with pytest.raises(lr.AdoptError, match="expected a learning rate for an update"):
+        lr.adopt(OfLists(), 2)
+
+
+def test_fvcore_is_asked_for_shares_of_the_run():
+    with pytest.raises(lr.AdoptError, match="the share of the run that is done, from 0 to 1, and not for an update"):
+        lr.adopt(CosineParamScheduler(1.0, 0.0), 10)
+
+
+def test_ignite_is_called_with_an_engine():
+    handler = handlers.PiecewiseLinear(optimizer(0.1), "lr", [(0, 0.1), (10, 0.2)])
+    for scheduler in (handler, handlers.ParamGroupScheduler([handler], ["lr"])):
+        with pytest.raises(lr.AdoptError, match="it is called with an engine, and not for an update"):
+            lr.adopt(scheduler, 10)
+    torch_scheduler = torch.optim.lr_scheduler.StepLR(optimizer(0.1), 3)
+    assert lr.adopt(handlers.LRScheduler(torch_scheduler).lr_scheduler, 9).schedule == in_torch.StepLR(0.1, 3)
