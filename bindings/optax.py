@@ -112,7 +112,9 @@ class Rates:
             return self._traced(count)
         if isinstance(count, jax.Array):
             return self._compiled(count)
-        return np.float32(np.clip(self.schedule(count), -LARGEST, LARGEST))
+        if isinstance(count, (np.ndarray, list, tuple)):
+            return self.schedule(np.asarray(count)).clip(-LARGEST, LARGEST).astype(np.float32)
+        return np.float32(self.at(count))
 
     def at(self, count: int) -> float:
         """The rate of the update that follows `count` updates, on the host: for logs and progress bars.

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -181,8 +182,7 @@ class ClosedForm:
         begin = Fraction(inner.init).limit_denominator(1 << 20)
         rise = (Fraction(inner.end) - Fraction(inner.init)) / Fraction(inner.span * child.scale)
         slope = rise.limit_denominator(1 << 30)
-        under = Fraction(1, begin.denominator * slope.denominator)
-        whole = int(under.denominator // np.gcd(begin.denominator, slope.denominator))
+        whole = math.lcm(begin.denominator, slope.denominator)
         first, each = int(begin * whole) % (2 * whole), int(slope * whole) % (2 * whole)
         is_exact = float(begin) == inner.init and abs(slope - rise) * self.last < Fraction(1, 1 << 26)
         if not is_exact or each * (2 * whole - 1) + first > self.last:

@@ -16,7 +16,8 @@ one of NumPy), and does this:
 Accuracy of the closed form: every step counts, up to the largest of its dtype, since begins of parts and cycles are
 subtracted in integers before anything is rounded to float32. A value is within 4 float32 ulp of the larger of its ends
 of what the engine says, and a curve's ends are exact. Sums and products add their errors up; a function of values
-multiplies them by its slope.
+multiplies them by its slope. Within a `shift` no step is counted beyond the largest of its dtype, so one of n is right
+up to n steps before that.
 
 Size of the closed form: a Piecewise, Table, Interpolate or Sequence is a search and a gather over constants, however
 many parts it has. Parts that are alike (lines, say) are computed together, with parameters that are gathered; a
@@ -81,8 +82,6 @@ class Plan:
             [0.75, 0.0]
         """
         last = len(self.table) - 1
-        if last == 0 and self.tail is None:  # one value: no bounds that a framework could fold away
-            return operations.take(self.table, operations.minimum(operations.maximum(step, 0), 0))
         held = operations.take(self.table, operations.minimum(operations.maximum(step, 0), last))
         if self.tail is None:
             return held

@@ -104,6 +104,16 @@ def test_the_ends_of_a_curve_are_exact(curve, init, end, span):
     assert by_operations(schedule, steps).tolist() == schedule(steps).astype(np.float32).tolist()
 
 
+@pytest.mark.parametrize("curve", ["linear", "cosine", "root", "square", "exponential"])
+@given(init=rates_or_nothing, apart=st.sampled_from([0, 1e-7, 1e-6, 1e-3, 1.0]), span=st.sampled_from(SPANS))
+@settings(max_examples=40)
+def test_no_value_leaves_the_interval_of_the_ends(curve, init, apart, span):
+    schedule = LONG[curve](init, init * (1.0 - apart), span)
+    values = by_operations(schedule, spread(span, "int64"))
+    ends = np.float32([schedule(0), schedule(span)])
+    assert ends.min() <= values.min() <= values.max() <= ends.max()
+
+
 @given(rates, st.floats(0.5, 1.0), st.integers(1, 10**6))
 def test_a_decay_within_four_ulp_of_its_begin(init, rate, unit):
     steps = spread(2**31, "int64")

@@ -302,9 +302,9 @@ def gradients(step):
 
 
 def trained(optimizer, params=PARAMS, steps=24):
-    state = optimizer.init(params)
+    state, update = optimizer.init(params), jax.jit(optimizer.update)
     for step in range(steps):
-        changes, state = optimizer.update(gradients(step), state, params)
+        changes, state = update(gradients(step), state, params)
         params = optax.apply_updates(params, changes)
     return params
 
