@@ -80,12 +80,15 @@ _HOMES = {
     ),
     "tables": ("open_table",),
 }
+_MODULES = ("bindings", "dialects", "groups")  # that are used by their own names: lrcore.dialects.torch.StepLR
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"lrcore.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'lrcore' has no attribute {name!r}")
     try:
@@ -99,4 +102,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

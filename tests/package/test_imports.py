@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -279,7 +280,28 @@ def test_the_stub_of_the_package_names_what_it_exports():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert stubbed == lrcore._HOME_OF
+    assert stubbed == lrcore._HOME_OF | dict.fromkeys(lrcore._MODULES, "lrcore")
+
+
+@pytest.mark.parametrize(
+    "name", ["dialects.table", "dialects.parse", "dialects.torch.StepLR", "groups.ByName", "bindings.torch.Scheduler"]
+)
+def test_what_is_used_by_the_name_of_its_module_needs_no_import_of_it(name):
+    """As the documentation spells it."""
+    first = name.split(".")[0]
+    loaded = loaded_by(f"import lrcore; lrcore.{name}; assert {first!r} in dir(lrcore)")
+    assert f"lrcore.{first}" in loaded
+
+
+@pytest.mark.parametrize("package", ["lrcore", "lrcore.dialects", "lrcore.bindings"])
+def test_no_module_by_a_name_that_is_none(package):
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'torhc'"):
+        _ = import_module(package).torhc
+
+
+def test_type_checkers_know_the_dialects():
+    stubbed = re.findall(r"^        (\w+) as \1,$", (ROOT / "lrcore/dialects/__init__.py").read_text(), re.MULTILINE)
+    assert stubbed == [path.stem for path in modules("lrcore/dialects") if not path.stem.startswith("_")]
 
 
 def test_import_lrcore_loads_no_framework():
