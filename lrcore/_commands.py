@@ -17,13 +17,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrcore import _arguments, _check, _replace, tables
 from lrcore._arguments import Inputs, Trace
 from lrcore.durations import UnboundError
 from lrcore.schedule import Schedule
 from lrcore.tables import MappedTable
+
+if TYPE_CHECKING:
+    from lrcore.dialects._dialect import Quirk
 
 FOUND = 1  # the exit status of lint with findings, of diff with a difference
 
@@ -306,7 +309,6 @@ def _length(found: Schedule) -> str:
 def convert(options: argparse.Namespace) -> int:
     """Prints the schedule that another framework's configuration describes, and writes it."""
     from lrcore.dialects import parse
-    from lrcore.dialects._dialect import PEERS
 
     _check_free(options)
     config = _arguments.config_of(options.config)
@@ -314,12 +316,13 @@ def convert(options: argparse.Namespace) -> int:
     if options.path is not None:
         _dump(found, options.path)
     origin = found.origin
-    quirks = PEERS[origin.peer].quirks if origin else ()
+    has = origin.quirks if origin else ()
+    quirks = has if options.strict else _quirks_of_strict(config, options) or has
     if options.json:
         document = {
             "peer": origin and origin.peer,
             "strict": options.strict,
-            "quirks": [quirk._asdict() for quirk in quirks],
+            "quirks": [{"name": it.name, "what": it.what, "always": it.always} for it in quirks],
             "expression": repr(found),
             "fingerprint": found.fingerprint(),
             "schedule": found.to_dict(),
@@ -329,10 +332,21 @@ def convert(options: argparse.Namespace) -> int:
     print(found)
     said = origin.peer if origin else "a product of schedules"
     for quirk in quirks:
-        how = "has" if options.strict or quirk.always else "with --strict also has"
+        how = "has" if quirk in has else "with --strict also has"
         said += f"; it {how} {quirk.name}: {quirk.what}"
     print(f"lrcore convert: {said}", file=sys.stderr)
     return 0
+
+
+def _quirks_of_strict(config: Any, options: argparse.Namespace) -> tuple[Quirk, ...]:
+    """What the same configuration has with --strict; nothing of what has no schedule then."""
+    from lrcore.dialects import parse
+
+    try:
+        origin = parse(config, options.framework, strict=True, steps_per_epoch=options.steps_per_epoch).origin
+    except (TypeError, ValueError):
+        return ()
+    return origin.quirks if origin else ()
 
 
 def schema(options: argparse.Namespace) -> int:

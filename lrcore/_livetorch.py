@@ -12,7 +12,7 @@ from typing import Any
 from lrcore.curves import Constant, Table
 from lrcore.dialects import torch as dialect
 from lrcore.dialects._dialect import Call
-from lrcore.dialects._torchruns import FOLLOWED
+from lrcore.dialects._torchruns import is_followed
 from lrcore.schedule import Schedule
 
 MODULES = ("torch.optim.lr_scheduler", "torch.optim.swa_utils")
@@ -207,7 +207,7 @@ class Reader:
 
 def _followed(schedule: Schedule) -> Iterator[Table]:
     """The tables of what torch did, in a strict composition."""
-    if isinstance(schedule, Table) and schedule.origin == FOLLOWED:
+    if isinstance(schedule, Table) and is_followed(schedule):
         yield schedule
     for child in schedule._children():
         yield from _followed(child)

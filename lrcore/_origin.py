@@ -22,12 +22,21 @@ class Origin(NamedTuple):
 
     peer: str  # as in `lrcore.dialects`: "torch.StepLR"
     strict: bool
+    names: tuple[str, ...] | None = None  # of its quirks; None: not said, so all that a peer's schedule may have
 
     @property
     def quirks(self) -> tuple[Quirk, ...]:
         """What was reproduced of it; none of a peer that is not known."""
-        peer = self._declared()
-        return tuple(quirk for quirk in peer.quirks if self.strict or quirk.always) if peer else ()
+        peer, names = self._declared(), self.names
+        quirks = peer.quirks if peer else ()
+        if names is not None:
+            return tuple(quirk for quirk in quirks if quirk.name in names)
+        return tuple(quirk for quirk in quirks if self.strict or quirk.always)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a spec."""
+        said = {"peer": self.peer, "strict": self.strict}
+        return said if self.names is None else {**said, "quirks": list(self.names)}
 
     @property
     def is_known(self) -> bool:
@@ -49,3 +58,12 @@ def check_peer(where: str, given: Any) -> str:
     if len(given) > _LONGEST or not re.fullmatch(_PEER, given):
         _check.refuse(where, expected, given)
     return given
+
+
+@_check.accepts({"type": "array", "items": {"type": "string", "maxLength": _LONGEST}, "maxItems": _LONGEST})
+def check_quirks(where: str, given: Any) -> tuple[str, ...]:
+    """The names of the quirks that a schedule has. One that the dialect does not declare is of no account."""
+    names = _check.items(where, given, "names of quirks")
+    if len(names) > _LONGEST or not all(isinstance(name, str) and len(name) <= _LONGEST for name in names):
+        _check.refuse(where, "a list of names of quirks", given)
+    return tuple(names)

@@ -18,7 +18,7 @@ import numpy as np
 from lrcore import _check, _specfiles, compose, expression, tables
 from lrcore._check import Check
 from lrcore._engine import MAX_DEPTH
-from lrcore._origin import Origin, check_peer
+from lrcore._origin import Origin, check_peer, check_quirks
 from lrcore._specschema import (
     DTYPE_KEY,
     MOST_NODES,
@@ -169,18 +169,18 @@ class _Reader:
             self._complain(where, f"expected a mapping with 'peer', got {_short(data)}")
             return None
         said = self._mapping(where, data)
-        self._complain_of_unknown(where, said, Origin._fields, "an origin", MAX_DEPTH)
+        checks = {"peer": check_peer, "strict": _check.flag, "quirks": check_quirks}
+        self._complain_of_unknown(where, said, tuple(checks), "an origin", MAX_DEPTH)
         said.setdefault("strict", False)
         if "peer" not in said:
             self._complain(_join(where, "peer"), f"expected {_wanted(check_peer)}, got nothing")
-        checks = {"peer": check_peer, "strict": _check.flag}
         found = {
             key: self._checked(_join(where, key), "", check, _plain(said[key]))
             for key, check in checks.items()
             if key in said and said[key] is not _BAD
         }
-        whole = len(found) == len(checks) and _BAD not in found.values()
-        return Origin(**found) if whole else None
+        whole = {"peer", "strict", *said} == {*found} and _BAD not in found.values()
+        return Origin(found["peer"], found["strict"], found.get("quirks")) if whole else None
 
     def _made(self, path: str, name: str, arguments: dict[str, Any]) -> Schedule | None:
         """What the class or the recipe makes of its arguments; its complaints become ours."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from lrcore import _check, expression
 from lrcore._check import Check
-from lrcore._origin import check_peer
+from lrcore._origin import check_peer, check_quirks
 from lrcore.compose import Product, Sequence
 from lrcore.curves import Interpolate, Piecewise, Table
 from lrcore.durations import LENGTH, REST, updates
@@ -120,6 +120,10 @@ _ORIGIN = {
             "description": "Whether it was converted with all quirks of the peer.",
             "default": False,
             **_check.schema_of(_check.flag),
+        },
+        "quirks": {
+            "description": "The names of those that it has; all that the peer may have if this is not said.",
+            **_check.schema_of(check_quirks),
         },
     },
     "required": ["peer"],

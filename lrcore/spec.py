@@ -223,7 +223,7 @@ class _Writer:
 
     def _origin(self, schedule: Schedule) -> dict[str, Any]:
         origin = schedule.origin if self._origins else None
-        return {} if origin is None else {ORIGIN_KEY: origin._asdict()}
+        return {} if origin is None else {ORIGIN_KEY: origin.to_dict()}
 
     def _part(self, item: Any) -> dict[str, Any]:
         if isinstance(item, Schedule):

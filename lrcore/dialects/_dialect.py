@@ -14,12 +14,37 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple, ParamSpec
 
+import numpy as np
+
 from lrcore import _check
-from lrcore._check import Check
+from lrcore._check import END_OF_STEPS, Check
 from lrcore._origin import Origin
 from lrcore.schedule import Schedule
 
 P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call of a dialect's function, of which it is asked what quirks it has."""
+
+    arguments: dict[str, Any]
+    schedule: Schedule  # as asked for
+    plain: Schedule | None  # without strict; None where only the peer accepts the arguments
+
+    def __getitem__(self, argument: str) -> Any:
+        return self.arguments[argument]
+
+    def differs_at(self, *steps: int) -> bool:
+        """Whether strict made a difference at one of these updates."""
+        if self.plain is None:
+            return True
+        places = np.minimum(np.array(steps, np.int64), END_OF_STEPS - 1)
+        return bool((self.schedule(places) != self.plain(places)).any())
+
+
+def _whenever(_made: Made) -> bool:
+    return True
 
 
 class Quirk(NamedTuple):
@@ -28,6 +53,9 @@ class Quirk(NamedTuple):
     name: str  # as lint names it: "rises-again"
     what: str  # one sentence, with numbers of the peer's own where they help
     always: bool = False  # a convention that all of the peer's run hangs on, so the default has it too
+    applies: Callable[[Made], bool] = (
+        _whenever  # to a call of which strict makes another schedule, or that always has it
+    )
 
 
 @dataclass(frozen=True)
@@ -87,8 +115,11 @@ def peer(
             made = function(*bound.args, **bound.kwargs)
             if made.origin is not None and any(made is given for given in bound.arguments.values()):
                 return made  # as it was given, with the quirks of where it came from
-            strict = bool(bound.arguments.get("strict", False)) and _quirky(made, function, bound)
-            return made._with_hints(origin=Call.of(f"{framework}.{name}", strict, bound.arguments))
+            strict = bool(bound.arguments.get("strict", False))
+            plain = _without_strict(function, bound) if strict else made
+            strict = strict and (plain is None or _differ(made, plain))
+            names = _names(quirks, strict, Made(bound.arguments, made, plain))
+            return made._with_hints(origin=Call.of(f"{framework}.{name}", strict, bound.arguments, names))
 
         checked.checks = every  # type: ignore[attr-defined]
         declared = Peer(framework, name, formula, convention, quirks, checked)
@@ -104,8 +135,8 @@ class Call(Origin):
     arguments: dict[str, Any]
 
     @classmethod
-    def of(cls, key: str, strict: bool, arguments: dict[str, Any]) -> Call:
-        made = cls(key, strict)
+    def of(cls, key: str, strict: bool, arguments: dict[str, Any], names: tuple[str, ...] | None = None) -> Call:
+        made = cls(key, strict, names)
         made.arguments = dict(arguments)
         return made
 
@@ -119,17 +150,27 @@ class Call(Origin):
 COMPARED = 1 << 14  # updates, which take some microseconds
 
 
-def _quirky(made: Schedule, function: Callable[..., Schedule], bound: inspect.BoundArguments) -> bool:
-    """Whether `strict=True` made a difference: arguments that meet none of the quirks have nothing to be warned of."""
+def _without_strict(function: Callable[..., Schedule], bound: inspect.BoundArguments) -> Schedule | None:
+    """The same call without its quirks; None of what only the peer accepts."""
     try:
-        default = function(*bound.args, **{**bound.kwargs, "strict": False})
-        lengths = made.length, default.length
-        if made == default or None in lengths or max(filter(None, lengths), default=0) >= COMPARED:
-            return made != default
-        n = max(length or 0 for length in lengths) + 1  # from there on both hold
-        return made.table(n).tobytes() != default.table(n).tobytes()
-    except (TypeError, ValueError, ArithmeticError):  # what only the peer accepts
-        return True
+        return function(*bound.args, **{**bound.kwargs, "strict": False})
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _differ(made: Schedule, plain: Schedule) -> bool:
+    """Whether `strict=True` made a difference: arguments that meet none of the quirks have nothing to be warned of."""
+    lengths = made.length, plain.length
+    if made == plain or None in lengths or max(filter(None, lengths), default=0) >= COMPARED:
+        return made != plain
+    n = max(length or 0 for length in lengths) + 1  # from there on both hold
+    return made.table(n).tobytes() != plain.table(n).tobytes()
+
+
+def _names(quirks: tuple[Quirk, ...], strict: bool, made: Made) -> tuple[str, ...] | None:
+    """Of the quirks that it has; None where there is nothing to choose from."""
+    asked = [quirk for quirk in quirks if strict or quirk.always]
+    return tuple(quirk.name for quirk in asked if quirk.applies(made)) if strict or asked else None
 
 
 def optional(check: Check) -> Check:

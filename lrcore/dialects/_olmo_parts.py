@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lrcore._check import choice, did_you_mean, not_negative, refuse, value, whole
 from lrcore.compose import Sequence as InSequence
 from lrcore.curves import Constant
-from lrcore.dialects._dialect import Quirk, optional
+from lrcore.dialects._dialect import Made, Quirk, optional
 from lrcore.dialects._moments import along, segment
 from lrcore.dialects._parts import until
 from lrcore.schedule import Schedule
@@ -20,8 +20,16 @@ COUNTS_FROM_1 = Quirk(
     "value at 0 is never used",
 )
 GOES_NEGATIVE = Quirk(
-    "goes-negative", "past the end of the run the line of the decay goes on, below decay_min_lr and 0"
+    "goes-negative",
+    "past the end of the run the line of the decay goes on, below decay_min_lr and 0",
+    applies=lambda made: _goes_on(made, made["max_steps"]),
 )
+
+
+def _goes_on(made: Made, end: int) -> bool:
+    """Whether an update past the end has another value than without strict, which counts an update less."""
+    return made.plain is None or made.schedule(end + 1) != made.plain(end + 2)
+
 
 _steps = whole(1)
 _steps_or_0 = whole(0)

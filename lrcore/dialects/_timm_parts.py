@@ -148,6 +148,11 @@ def decimal(where: str, given: Any) -> Fraction:
     return near
 
 
+def is_late(exact: Fraction, decay_t: float) -> bool:
+    """Whether timm's `t // decay_t` is one too small where t / decay_t is whole."""
+    return bool(exact.numerator // decay_t < exact.denominator)
+
+
 def drops_every(base_lr: float, decay_t: Fraction, decay_rate: float, *, late: bool) -> Schedule:
     """What drops every 12/5 updates does so 5 times in 12 updates, and in the next 12 at the same places."""
     span, drops = decay_t.numerator, decay_t.denominator

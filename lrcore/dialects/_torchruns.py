@@ -21,6 +21,7 @@ from lrcore._origin import Origin
 from lrcore.compose import Product, Sequence as InSequence
 from lrcore.curves import Constant, Piecewise, Polynomial, Table
 from lrcore.cycles import Cycle
+from lrcore.dialects._dialect import Made
 from lrcore.dialects._torchlike import not_tiny
 from lrcore.schedule import Schedule
 
@@ -31,7 +32,7 @@ MULTIPLY = (
 )
 MOST_TABULATED = 1 << 17  # updates between two events, of what has no closed form
 MOST_EVENTS = 200
-FOLLOWED = Origin("torch.SequentialLR", True)  # of a Table of what has no closed form
+FOLLOWED = Origin("torch.SequentialLR", True, ())  # of a Table of what has no closed form
 
 
 class NoClosedFormError(ValueError):
@@ -348,6 +349,11 @@ def _joined(parts: list[tuple[Schedule, int]]) -> list[tuple[Schedule, int]]:
     return joined
 
 
+def is_followed(schedule: Schedule) -> bool:
+    """Whether this is a Table of what torch did, within others or as all that there is of a SequentialLR."""
+    return isinstance(schedule, Table) and schedule.origin is not None and schedule.origin[:2] == FOLLOWED[:2]
+
+
 def _piece(leaves: list[Leaf], rate: float, span: int | None) -> tuple[Schedule, int | None]:
     """What goes on from a learning rate, and for how long, at most `span` updates."""
     at = max((at for at, leaf in enumerate(leaves) if leaf.overwrites or leaf.stays_at_its_end), default=-1)
@@ -429,3 +435,50 @@ def _from(schedule: Schedule, epoch: int) -> Schedule:
 def _kept(rate: float) -> float:
     """A learning rate that is none any more is 0."""
     return 0.0 if abs(rate) < SMALLEST else rate
+
+
+# ---- Which quirks the schedulers within meet ----
+
+COMPOSED = ("SequentialLR", "ChainedScheduler")
+GO_ON = ("SWALR", "MultiplicativeLR")
+
+
+def is_one_of(schedule: Schedule, *names: str) -> bool:
+    """Whether it is one of these schedulers of torch."""
+    return schedule.origin is not None and schedule.origin.peer in {f"torch.{name}" for name in names}
+
+
+def _within(schedules: Sequence[Schedule]) -> Iterator[Schedule]:
+    """The schedulers that are composed, at any depth, in the order in which they are constructed."""
+    for schedule in schedules:
+        inner = getattr(schedule.origin, "arguments", {}) if is_one_of(schedule, *COMPOSED) else {}
+        yield from _within(inner["schedulers"]) if inner else (schedule,)
+
+
+def goes_on(made: Made) -> bool:
+    """Whether what goes on from what it finds finds anything but its base_lr, at one of the milestones."""
+    schedulers, milestones = made["schedulers"], made["milestones"]
+    entries = zip(milestones, schedulers[1:], strict=False)
+    if any(made.differs_at(at) for at, later in entries if is_one_of(later, *GO_ON)):
+        return True
+    inner = [schedule for schedule in schedulers if is_one_of(schedule, "SequentialLR")]
+    return any(is_one_of(each, *GO_ON) for one in inner for each in list(_within([one]))[1:])
+
+
+def is_rebased(schedules: Sequence[Schedule]) -> bool:
+    """Whether the first scheduler begins from the learning rate of a OneCycleLR after it."""
+    first, *others = _within(schedules)
+    leaf = Leaf(first)
+    cycles = [other for other in others if is_one_of(other, "OneCycleLR")]
+    return bool(cycles) and not leaf.overwrites and cycles[-1](0) != leaf.base
+
+
+def overwrites(schedule: Schedule) -> bool:
+    """Whether it computes its learning rate from nothing, at each update or at a milestone."""
+    return is_one_of(schedule, "SequentialLR") or any(Leaf(leaf).overwrites for leaf in _within([schedule]))
+
+
+def has_floor(schedule: Schedule) -> bool:
+    """Whether a part of it stays as it is when others scale it, or rises from it again."""
+    leaves = [Leaf(leaf) for leaf in _within([schedule])]
+    return any(leaf.floor != 0.0 or leaf.turns for leaf in leaves)

@@ -55,11 +55,16 @@ __all__ = [
     "StepParamScheduler",
 ]
 
-RISES_AGAIN = Quirk("rises-again", "with a T_max that ends before `end` the cosine goes up again")
+RISES_AGAIN = Quirk(
+    "rises-again",
+    "with a T_max that ends before `end` the cosine goes up again, as long as it acts",
+    applies=lambda made: (made["T_max"] or INF) < made["end"] - made["begin"] - 1,
+)
 STOPS_SHORT = Quirk(
     "stops-short",
     "the last step that acts is end - 1, where the cosine has not come to its minimum: it stays at .0955 of base_lr "
     "for a T_max of 5",
+    applies=lambda made: made["T_max"] in (None, made["end"] - made["begin"]),
 )
 STAYS_SHORT = Quirk(
     "stays-short", "the last period has no step at its minimum: the value of its last step stays, .0955 for 5 steps"

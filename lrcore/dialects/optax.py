@@ -18,7 +18,7 @@ from lrcore.compose import Sequence
 from lrcore.curves import Constant, Interpolate, Piecewise
 from lrcore.decays import ExponentialDecay
 from lrcore.dialects import _optax_parts as parts
-from lrcore.dialects._dialect import Quirk, many, optional, peer
+from lrcore.dialects._dialect import Made, Quirk, many, optional, peer
 from lrcore.dialects._parts import line, polynomial, span, stairs
 from lrcore.schedule import Schedule, is_schedule
 
@@ -43,9 +43,18 @@ NEVER_MOVES = Quirk(
     "never-moves",
     "without updates to move in (transition_steps or warmup_steps of 0 or below) it stays at init_value for ever, and "
     "never gets to its end",
+    applies=lambda made: not _moves(made),
 )
-BEGINS_AT_ONCE = Quirk("begins-at-once", "a transition_begin below 0 counts as 0")
-ZERO_RATE_HOLDS = Quirk("zero-rate-holds", "a decay_rate of 0 leaves init_value as it is, for ever")
+BEGINS_AT_ONCE = Quirk(
+    "begins-at-once",
+    "a transition_begin below 0 counts as 0",
+    applies=lambda made: made["transition_begin"] < 0 and _moves(made) and made.arguments.get("decay_rate") != 0.0,
+)
+ZERO_RATE_HOLDS = Quirk(
+    "zero-rate-holds",
+    "a decay_rate of 0 leaves init_value as it is, for ever",
+    applies=lambda made: made["decay_rate"] == 0.0 and _moves(made),
+)
 PHASES_LOST = Quirk(
     "phases-lost",
     "in a run so short that two phases end at the same update the earlier one is lost: with transition_steps=1 and the "
@@ -56,6 +65,11 @@ BRANCHES_LOST = Quirk(
     "branches-lost",
     "schedules without a boundary are dropped, and boundaries out of order skip schedules and shift others",
 )
+
+
+def _moves(made: Made) -> bool:
+    steps = "transition_steps" if "transition_steps" in made.arguments else "warmup_steps"
+    return bool(made[steps] > 0)
 
 
 @peer("value", "the same at each update", value=value)

@@ -241,6 +241,7 @@ def _waves(num_periods: float, decay_steps: float) -> Schedule:
 NOISE_GOES_ON = Quirk(
     "noise-goes-on",
     "the noise does not end with the decay: where the cosine does not end at 0, the value never holds",
+    applies=lambda made: made.differs_at(math.ceil(made["decay_steps"])),
 )
 
 

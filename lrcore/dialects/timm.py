@@ -11,15 +11,17 @@ out but for that of `PlateauLRScheduler`, is the attribute of that name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence as Listed
+from fractions import Fraction
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 from lrcore import _check
-from lrcore._check import choice, flag, not_negative, positive, value, whole
+from lrcore._check import END_OF_STEPS, choice, flag, not_negative, positive, value, whole
 from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, Linear, Polynomial
 from lrcore.cycles import MAX_CYCLES, check_period_mult
-from lrcore.dialects._dialect import Quirk, many, optional, peer
-from lrcore.dialects._parts import through, wave
+from lrcore.dialects._dialect import Made, Quirk, many, optional, peer
+from lrcore.dialects._parts import _cycles, through, wave
 from lrcore.dialects._timm_parts import (
     Cycles,
     Noisy,
@@ -29,6 +31,7 @@ from lrcore.dialects._timm_parts import (
     decay_factor,
     decimal,
     drops_every,
+    is_late,
     is_whole,
     noise_range,
     noise_seed,
@@ -52,17 +55,24 @@ MISSES_RESTARTS = Quirk(
     "misses-restarts",
     "with cycle_mul the cycle comes from a rounded logarithm, so at some restarts the lowest value stands for an "
     "update more (t_initial=1, cycle_mul=3, t=121)",
+    applies=lambda made: made["cycle_mul"] != 1.0 and made.differs_at(*_restarts(made)),
 )
 MISSES_DROPS = Quirk(
-    "misses-drops", "t // decay_t is rounded down for a decay_t like 2.6, so every drop at a whole t is an update late"
+    "misses-drops",
+    "t // decay_t is rounded down for a decay_t like 2.6, so every drop at a whole t is an update late",
+    applies=lambda made: made["decay_rate"] != 1.0 and is_late(decimal("decay_t", made["decay_t"]), made["decay_t"]),
 )
 FIRST_IS_BASE = Quirk(
     "first-is-base",
     "update 0 has base_lr, or with a warm-up warmup_lr_init, and no noise, unless step(0) is called, which timm's "
     "training loop does not do",
+    applies=lambda made: made.differs_at(0),
 )
 ONE_EARLY = Quirk(
-    "one-early", "a milestone m acts at t = m - 1, an update before torch's, as timm documents", always=True
+    "one-early",
+    "a milestone m acts at t = m - 1, an update before torch's, as timm documents",
+    always=True,
+    applies=lambda made: made["decay_rate"] != 1.0 and any(each > _counted_from(made) for each in made["decay_t"]),
 )
 
 _steps = whole(1)
@@ -71,6 +81,19 @@ _steps_or_0 = whole(0)
 
 def _cycle_limit(where: str, given: Any) -> int:
     return int(whole(0, MAX_CYCLES, "a number of cycles")(where, given))
+
+
+def _restarts(made: Made) -> list[int]:
+    """The updates at which cycles are to begin, and at which the last one is over."""
+    cycles = islice(_cycles(Fraction(made["t_initial"]), made["cycle_mul"]), made["cycle_limit"])
+    stops = accumulate(steps for steps, *_ in cycles)
+    first = made["warmup_t"] if made["warmup_prefix"] else 0
+    return [first + stop for stop in takewhile(lambda stop: first + stop < END_OF_STEPS, stops)]
+
+
+def _counted_from(made: Made) -> int:
+    """The update from which on milestones are seen."""
+    return 0 if made["warmup_prefix"] else int(made["warmup_t"])
 
 
 _WARMUP: dict[str, Any] = {"base_lr": value, "warmup_t": _steps_or_0, "warmup_lr_init": value}
@@ -284,7 +307,7 @@ def StepLRScheduler(
         [1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25]
     """
     exact = decimal("StepLRScheduler.decay_t", decay_t)
-    made = drops_every(base_lr, exact, decay_rate, late=strict and exact.numerator // decay_t < exact.denominator)
+    made = drops_every(base_lr, exact, decay_rate, late=strict and is_late(exact, decay_t))
     made = after_warmup(made, warmup_t, warmup_lr_init, base_lr, warmup_prefix)
     noise = Noisy(noise_range_t, noise_pct, noise_std, noise_seed, noise_type)
     return as_set(made, base_lr, warmup_t, warmup_lr_init, noise, strict)

@@ -57,23 +57,30 @@ AHEAD = Quirk(
     "inner-is-ahead",
     "a SequentialLR or ChainedScheduler that comes first in it has taken a step before update 0: the inner sequence "
     "switches an update early, ExponentialLR begins with gamma * base_lr",
+    applies=lambda made: runs.is_one_of(made["schedulers"][0], *runs.COMPOSED),
 )
 GOES_ON = Quirk(
-    "goes-on", "at a milestone SWALR and MultiplicativeLR go on from the learning rate that they find, not from base_lr"
+    "goes-on",
+    "at a milestone SWALR and MultiplicativeLR go on from the learning rate that they find, not from base_lr",
+    applies=runs.goes_on,
 )
 REBASED = Quirk(
-    "rebased", "a OneCycleLR, wherever it stands, replaces the learning rate from which the first part begins"
+    "rebased",
+    "a OneCycleLR, wherever it stands, replaces the learning rate from which the first part begins",
+    applies=lambda made: runs.is_rebased(made["schedulers"]),
 )
 OVERWRITES = Quirk(
     "overwrites",
     "what has a closed form (LambdaLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR, a part of SequentialLR at "
     "its milestone) overwrites what those before it did; those after it add the factor of that update alone; and a "
     "CyclicLR begins with the first learning rate of the group, not with its own",
+    applies=lambda made: len(made["schedulers"]) > 1 and any(map(runs.overwrites, made["schedulers"])),
 )
 FLOOR_MOVES = Quirk(
     "floor-moves",
     "CosineAnnealingLR and SWALR scale what is above eta_min or swa_lr, whatever the others made of it, so it is no "
     "product; and a cosine that rises again has forgotten the factors before",
+    applies=lambda made: len(made["schedulers"]) > 1 and any(map(runs.has_floor, made["schedulers"])),
 )
 FACTORS = (
     *("ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiplicativeLR"),

@@ -35,13 +35,24 @@ def test_strict(run, config):
     assert expression.parse(output) == deepspeed.WarmupCosineLR(0.001, 100, warmup_num_steps=10, strict=True)
 
 
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+@pytest.mark.parametrize(("style", "drops"), [("cosine", False), ("inverse-square-root", True)])
+def test_only_quirks_that_the_schedule_has_are_named(run, tmp_path, options, style, drops):
+    """With --strict those that it has, and else those that it would have."""
+    path = tmp_path / "args.json"
+    path.write_text(json.dumps({"lr": 1e-3, "min_lr": 1e-5, "train_iters": 100, "lr_decay_style": style}))
+    status, _, errors = run("convert", "--from", "megatron", str(path), *options)
+    assert (status, "drops" in errors) == (0, drops)
+    assert ("with --strict" in errors) == (drops and not options)
+
+
 def test_for_programs(run, config):
     status, output, errors = run("convert", config, "--json")
     assert (status, errors) == (0, "")
     document = json.loads(output)
     expected = deepspeed.WarmupCosineLR(0.001, 100, warmup_num_steps=10)
     assert (document["peer"], document["strict"]) == ("deepspeed.WarmupCosineLR", False)
-    assert [quirk["name"] for quirk in document["quirks"]] == ["twice-at-start", "peak-unused"]
+    assert [quirk["name"] for quirk in document["quirks"]] == ["twice-at-start", "rises-again"]
     assert lr.from_dict(document["schedule"]) == expected
     assert document["fingerprint"] == expected.fingerprint()
 

@@ -174,7 +174,7 @@ def test_closed_forms(name):
 
 
 def tables(schedule):
-    if isinstance(schedule, Table) and schedule.origin == ("torch.SequentialLR", True):
+    if isinstance(schedule, Table) and (schedule.origin or ())[:2] == ("torch.SequentialLR", True):
         yield schedule
     for child in schedule._children():
         yield from tables(child)

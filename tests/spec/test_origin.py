@@ -12,8 +12,8 @@ from lrcore import spec
 from lrcore._origin import Origin
 from lrcore.dialects import deepspeed, paddle, timm, torch
 
-STRICT = deepspeed.WarmupCosineLR(0.1, 100, warmup_num_steps=10, strict=True)
-ORIGIN = {"peer": "deepspeed.WarmupCosineLR", "strict": True}
+STRICT = deepspeed.WarmupDecayLR(100, 0.0, 0.1, 10, strict=True)
+ORIGIN = {"peer": "deepspeed.WarmupDecayLR", "strict": True, "quirks": ["twice-at-start"]}
 LINEAR = {"type": "Linear", "init_value": 0.0, "end_value": 0.1, "steps": 10}
 
 # Where origins may stand: at the root, in a part, in a product, in something seen differently, on a table.
@@ -84,7 +84,25 @@ def test_the_quirks_are_found_where_no_dialect_was_imported(tmp_path):
         "print(*(found.reason.partition(':')[0] for found in lr.lint(read, 100) if found.name == 'quirk'), sep=';')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout == "deepspeed.WarmupCosineLR, twice-at-start;deepspeed.WarmupCosineLR, peak-unused\n"
+    assert done.stdout == "deepspeed.WarmupDecayLR, twice-at-start\n"
+
+
+def test_a_file_says_which_of_its_quirks_it_has():
+    """One of an earlier lrcore does not: then it is all that the peer may have."""
+    strict = deepspeed.WarmupCosineLR(0.1, 100, warmup_num_steps=10, strict=True)
+    data = spec.to_dict(strict)
+    assert data["origin"]["quirks"] == ["twice-at-start", "rises-again"]  # the peak is there after a logarithm
+    read = spec.from_dict(data)
+    assert [quirk.name for quirk in read.origin.quirks] == ["twice-at-start", "rises-again"]
+    del data["origin"]["quirks"]
+    earlier = spec.from_dict(data)
+    assert [quirk.name for quirk in earlier.origin.quirks] == ["twice-at-start", "peak-unused", "rises-again"]
+
+
+def test_a_quirk_that_no_dialect_declares_is_of_no_account():
+    read = spec.from_dict(LINEAR | {"origin": {"peer": "torch.ConstantLR", "strict": True, "quirks": ["new"]}})
+    assert read.origin.quirks == ()
+    assert spec.to_dict(read)["origin"]["quirks"] == ["new"]
 
 
 # ---- bind ----
@@ -157,6 +175,8 @@ WRONG = [
     ({"peer": ["torch", "StepLR"]}, "origin.peer", "expected a dialect"),
     ({"peer": "torch.StepLR", "strict": 1}, "origin.strict", r"expected True or False, got 1 \(int\)"),
     ({"peer": "torch.StepLR", "strict": None}, "origin.strict", "expected True or False, got None"),
+    ({"peer": "torch.StepLR", "quirks": "one"}, "origin.quirks", "expected a list of names of quirks, got 'one'"),
+    ({"peer": "torch.StepLR", "quirks": [1]}, "origin.quirks", r"expected a list of names of quirks, got \[1\]"),
     (
         {"peer": "torch.StepLR", "stritc": True},
         "origin.stritc",
