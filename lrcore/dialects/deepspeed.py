@@ -14,17 +14,31 @@ from lrcore._check import choice, not_negative, refuse, value, whole
 from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, Linear, Piecewise
 from lrcore.decays import InverseTimeDecay
-from lrcore.dialects._dialect import Quirk, optional, peer
+from lrcore.dialects._dialect import Made, Quirk, optional, peer
+from lrcore.dialects._parts import cosine
 from lrcore.functions import Line, Map
 from lrcore.schedule import Schedule
 
 TWICE_AT_START = Quirk(
     "twice-at-start", "the first two updates both have the value of batch 0, and all that follows is an update late"
 )
+LATE_WARMUP = Quirk(
+    "twice-at-start",
+    "the first update has 0 and the second the value of batch 0, which is 0 too unless warmup_min_ratio is above it; "
+    "the warm-up is an update late",
+    applies=lambda made: made.differs_at(0, 1),
+)
 PEAK_UNUSED = Quirk(
     "peak-unused",
     "the wave is an update ahead of the warm-up: after a linear one no update has the peak (4 of 8 updates to warm up: "
     "the values go from 0.75 to 0.854 of it)",
+    applies=lambda made: made["cos_min_ratio"] != 1.0 and made.differs_at(made["warmup_num_steps"]),
+)
+RISES_AGAIN = Quirk(
+    "rises-again",
+    "past total_num_steps the cosine goes up again, as far as base_lr; with a total_num_steps of warmup_num_steps it "
+    "divides by zero",
+    applies=lambda made: made.differs_at(made["warmup_num_steps"] + 2 * _wave_of(made)),
 )
 
 _updates = whole(1)
@@ -33,8 +47,8 @@ _warmup_type = choice("log", "linear")
 
 
 def _least_two(where: str, given: Any) -> int:
-    """DeepSpeed takes a warm-up of one update for one of two."""
-    return max(2, int(_updates(where, given)))
+    """DeepSpeed takes a warm-up of no update or of one for one of two."""
+    return max(2, int(_updates_or_0(where, given)))
 
 
 def _rise(init_value: float, end_value: float, steps: int, kind: str) -> list[tuple[Schedule, int]]:
@@ -118,10 +132,11 @@ def WarmupDecayLR(
 @peer(
     "base_lr * (warmup_min_ratio + (1 - warmup_min_ratio) * g) with g as in WarmupLR, then base_lr * (cos_min_ratio + "
     "(1 - cos_min_ratio) * (1 + cos(pi * (t - warmup_num_steps) / (total_num_steps - warmup_num_steps))) / 2)",
-    "total_num_steps includes the warm-up; the floor is a share of base_lr, and holds; with strict the first update "
-    "has 0, whatever warmup_min_ratio is",
-    TWICE_AT_START,
+    "total_num_steps includes the warm-up; the floor is a share of base_lr; not clamped there; with strict the first "
+    "update has 0, whatever warmup_min_ratio is",
+    LATE_WARMUP,
     PEAK_UNUSED,
+    RISES_AGAIN,
     base_lr=value,
     total_num_steps=_updates,
     warmup_min_ratio=value,
@@ -139,20 +154,33 @@ def WarmupCosineLR(
     *,
     strict: bool = False,
 ) -> Schedule:
-    """A rise and half a cosine wave down.
+    """A rise and half a cosine wave down, which holds its end; with `strict` it rises again, as DeepSpeed's does.
+
+    Raises:
+        ValueError: with `strict` a total_num_steps of warmup_num_steps, with which DeepSpeed divides by zero.
 
     Example:
         >>> WarmupCosineLR(1.0, 8, 0.0, 4, 0.0, "linear").table(9).round(3).tolist()
         [0.0, 0.25, 0.5, 0.75, 1.0, 0.854, 0.5, 0.146, 0.0]
-        >>> WarmupCosineLR(1.0, 8, 0.0, 4, 0.0, "linear", strict=True).table(9).round(3).tolist()
-        [0.0, 0.0, 0.25, 0.5, 0.75, 0.854, 0.5, 0.146, 0.0]
+        >>> WarmupCosineLR(1.0, 8, 0.0, 4, 0.0, "linear", strict=True).table(10).round(3).tolist()
+        [0.0, 0.0, 0.25, 0.5, 0.75, 0.854, 0.5, 0.146, 0.0, 0.146]
     """
     first, floor = (value(f"WarmupCosineLR.{name}", base_lr * ratio) for name, ratio in (
         ("base_lr * warmup_min_ratio", warmup_min_ratio), ("base_lr * cos_min_ratio", cos_min_ratio)
     ))  # fmt: skip
-    wave = Cosine(base_lr, floor, max(1, total_num_steps - warmup_num_steps))
     rise = _rise(first, base_lr, warmup_num_steps, warmup_type)
-    return Sequence([(0.0, 1), *rise, wave.shift(1)]) if strict else Sequence([*rise, wave])
+    steps = total_num_steps - warmup_num_steps
+    if not strict:
+        return Sequence([*rise, Cosine(base_lr, floor, max(1, steps))])
+    if steps == 0:
+        expected = f"a number other than warmup_num_steps = {warmup_num_steps} with strict, as DeepSpeed divides by 0"
+        refuse("WarmupCosineLR.total_num_steps", expected, total_num_steps)
+    return Sequence([(0.0, 1), *rise, cosine(base_lr, floor, abs(steps), rises_again=True).shift(1)])
+
+
+def _wave_of(made: Made) -> int:
+    """Updates of half a wave. Of a run that ends within its warm-up the difference counts as if it were positive."""
+    return abs(int(made["total_num_steps"]) - int(made["warmup_num_steps"]))
 
 
 @peer(

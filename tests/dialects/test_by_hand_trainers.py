@@ -42,8 +42,8 @@ def ds_decay(n, total_num_steps, warmup_min_lr=0.0, warmup_max_lr=0.001, warmup_
     return low + (high - low) * (warmup(n, steps, warmup_type) if n < steps else left)
 
 
-def ds_cosine(ahead):
-    """The wave is `ahead` of the warm-up by an update, in DeepSpeed itself."""
+def ds_cosine(strict):
+    """In DeepSpeed itself the wave is ahead of the warm-up by an update, and not clamped."""
 
     def at(
         n, base_lr, total_num_steps, warmup_min_ratio=0.0, warmup_num_steps=1000, cos_min_ratio=1e-4, warmup_type="log"
@@ -53,7 +53,10 @@ def ds_cosine(ahead):
             return 0.0
         if n < steps:
             return base_lr * (warmup_min_ratio + (1 - warmup_min_ratio) * warmup(n, steps, warmup_type))
-        done = min(1.0, (n - steps + ahead) / max(1, total_num_steps - steps))
+        if strict:
+            done = (n - steps + 1) / (total_num_steps - steps)
+        else:
+            done = min(1.0, (n - steps) / max(1, total_num_steps - steps))
         return base_lr * (cos_min_ratio + (1 - cos_min_ratio) * (1 + math.cos(math.pi * done)) / 2)
 
     return at
@@ -181,7 +184,7 @@ TWINS = [
         some(base_lr=rates, warmup_min_lr=rates, warmup_max_lr=st.one_of(st.none(), rates), **log_warmup),
         ds_warmup,
         late(ds_warmup),
-        ({"base_lr": 0.1, "warmup_num_steps": 1}, {"base_lr": 0.1}),
+        ({"base_lr": 0.1, "warmup_num_steps": 0}, {"base_lr": 0.1, "warmup_num_steps": 1}, {"base_lr": 0.1}),
     ),
     Twin(
         "deepspeed.WarmupDecayLR",
@@ -198,10 +201,10 @@ TWINS = [
             warmup_min_ratio=shares,
             cos_min_ratio=shares,
             **log_warmup,
-        ),
-        ds_cosine(0),
-        late(ds_cosine(1)),
-        ({"base_lr": 0.1, "total_num_steps": 4, "warmup_num_steps": 4},),
+        ).filter(lambda said: said["total_num_steps"] != max(2, said.get("warmup_num_steps", 1000))),
+        ds_cosine(False),
+        late(ds_cosine(True)),
+        ({"base_lr": 0.1, "total_num_steps": 4, "warmup_num_steps": 6}, {"base_lr": 0.1, "total_num_steps": 9}),
     ),
     Twin(
         "deepspeed.OneCycle",
@@ -282,3 +285,25 @@ def test_every_schedule_has_a_twin():
     modules = (deepspeed, megatron, torchtitan)
     rooms = {module.__name__.rpartition(".")[2] for module in modules}
     assert {key for key, peer in PEERS.items() if peer.framework in rooms} == {twin.key for twin in TWINS}
+
+
+def test_deepspeeds_cosine_rises_again():
+    """Worked out: (1 + cos(pi * k / 4)) / 2 for k = 1, 2, ... from t = 5 on, whatever total_num_steps is."""
+    arguments = (1.0, 8, 0.0, 4, 0.0, "linear")
+    past = [0.0, 0.146, 0.5, 0.854, 1.0, 0.854, 0.5]  # from t = 8
+    assert deepspeed.WarmupCosineLR(*arguments, strict=True).table(7, start=8).round(3).tolist() == past
+    assert not deepspeed.WarmupCosineLR(*arguments).table(7, start=8).any()
+
+
+def test_deepspeeds_cosine_of_no_updates_divides_by_zero():
+    held = deepspeed.WarmupCosineLR(1.0, 4, 0.0, 4, 0.25, "linear")
+    assert held.table(7).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 0.25, 0.25]
+    with pytest.raises(
+        ValueError, match=r"total_num_steps: expected .* other than warmup_num_steps = 4 .* divides by 0"
+    ):
+        deepspeed.WarmupCosineLR(1.0, 4, 0.0, 4, 0.25, "linear", strict=True)
+
+
+def test_a_warmup_of_nothing_is_one_of_two_updates():
+    for steps in (0, 1):
+        assert deepspeed.WarmupLR(1.0, 0.5, warmup_num_steps=steps).table(4).tolist() == [0.5, 1.0, 1.0, 1.0]
