@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from lrcore import _check
-from lrcore._check import SMALLEST
+from lrcore._check import END_OF_STEPS, SMALLEST
 from lrcore.compose import Sequence
 from lrcore.curves import Constant, Cosine, Exponential, Linear, Piecewise, Table
 from lrcore.cycles import Cycle
@@ -33,14 +33,24 @@ class Cycles(NamedTuple):
     cycle_limit: int
 
     def of(self, shape: Shape, *, ends_at_min: bool, strict: bool = False) -> Schedule:
-        """Each cycle from its peak to its end, which may be between two updates; then lr_min."""
+        """Each cycle from its peak to its end, which may be between two updates; then lr_min.
+
+        A cycle that does not end before step 2**53 has nothing after it.
+        """
         alike = self.cycle_decay == 1.0 and self.cycle_mul == int(self.cycle_mul)
         if alike and self.cycle_limit and (self.cycle_limit == 1 or self.cycle_mul == 1 or not strict):
             first = shape(self.base_lr, 0.0, self.t_initial)
-            cycles = Cycle(first, self.t_initial, self.cycle_mul, count=self.cycle_limit)
+            ends = self._ends()
+            cycles = Cycle(first, self.t_initial, self.cycle_mul, count=self.cycle_limit if ends else None)
             made = first if self.cycle_limit == 1 else cycles
-            return made if ends_at_min else Sequence([(made, cycles._length(1.0)), self.lr_min])
-        return Sequence([*self._parts(shape, strict), self.lr_min])
+            return made if ends_at_min or not ends else Sequence([(made, cycles._length(1.0)), self.lr_min])
+        parts = self._parts(shape, strict)
+        total = sum(steps for _, steps in parts)
+        return Sequence([*parts, self.lr_min] if total < END_OF_STEPS else [*parts[:-1], parts[-1][0]])
+
+    def _ends(self) -> bool:
+        steps = (steps for steps, *_ in islice(_cycles(Fraction(self.t_initial), self.cycle_mul), self.cycle_limit))
+        return sum(steps) < END_OF_STEPS
 
     def _parts(self, shape: Shape, strict: bool) -> list[Any]:
         parts: list[Any] = []

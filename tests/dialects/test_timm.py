@@ -413,3 +413,18 @@ def test_strict_misses_the_restarts_that_timm_misses(name, mul, missed):
     np.testing.assert_allclose(getattr(dialect, name)(**arguments, strict=True).table(300), theirs, rtol=0, atol=1e-12)
     away = np.flatnonzero(np.abs(getattr(dialect, name)(**arguments).table(300) - theirs) > 1e-12)
     assert away.tolist() == missed
+
+
+@pytest.mark.parametrize("name", ["CosineLRScheduler", "PolyLRScheduler", "TanhLRScheduler"])
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("more", [{}, {"cycle_decay": 0.9}, {"warmup_t": 5, "warmup_prefix": True}])
+@pytest.mark.parametrize("mul", [2.0, 2.5])
+def test_cycles_beyond_all_updates_are_left_out(name, strict, more, mul):
+    """10 updates that double 60 times are more than 2**53: of those below it nothing is lost."""
+    build = getattr(dialect, name)
+    few, many = (build(1.0, 10, cycle_mul=mul, cycle_limit=limit, **more, strict=strict) for limit in (9, 60))
+    span = int(10 * (mul**9 - 1) / (mul - 1))
+    assert many.table(span).tolist() == few.table(span).tolist()
+    late = range(2**40, 2**53, 2**53 // 97)
+    assert all(0.0 <= many(step) <= 1.0 for step in late)
+    assert len({many(step) for step in late}) > 50
