@@ -27,8 +27,11 @@ _HEAD = """\
 The schedules of other libraries, by their own names, with their own numbers: `lrcore.dialects.torch.StepLR(0.1, 30)`
 has the parameters and defaults of torch's, and is an ordinary schedule. t is the update, the first one is 0.
 
-Within its run each has the peer's values; past its end it holds. What a peer does there or elsewhere that its users do
-not expect is a quirk, which `strict=True` reproduces and `lrcore.lint` names; one marked "always" belongs to the run.
+Within its run each has the peer's values, and past its end it holds. What a peer does that its users do not expect is a
+quirk, which `strict=True` reproduces and `lrcore.lint` names where a schedule has it. Most are at the ends of the run.
+Those within it (`timm.StepLRScheduler` with a decay_t of 2.6 drops an update late at t = 13, 26, 39;
+`mmengine.CosineAnnealingLR` with a T_max below its end rises again) are left out without `strict=True`, too, but for
+one marked "always".
 
 `lrcore.dialects.parse(config)` and `lrcore convert` read configurations, `lrcore.adopt(scheduler)` live objects.
 """

@@ -264,6 +264,8 @@ def CosineAnnealingWarmRestartsScheduler(
     """Cosine waves that restart.
 
     Example:
+        >>> CosineAnnealingWarmRestartsScheduler(1.0, "2ba", 2).table(6).round(3).tolist()
+        [1.0, 0.5, 1.0, 0.854, 0.5, 0.146]
         >>> CosineAnnealingWarmRestartsScheduler(1.0, "2ba", 1.5).table(6).round(3).tolist()
         [1.0, 0.5, 1.0, 0.75, 0.25, 1.0]
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrcore import Cosine
-from lrcore.dialects import _page, table
+from lrcore.dialects import _page, mmengine, table, timm
 from lrcore.dialects._dialect import PEERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
@@ -55,6 +55,20 @@ def test_numbers_on_it_are_the_schedules(page):
     assert "| `torch.CosineAnnealingLR(1.0, 4, strict=True)` | 0.1464 | 0 | 0.1464 | 0.5 | 0.8536 | 1 |" in page
     assert "| `keras.PiecewiseConstantDecay([4], [1.0, 0.5])` | 1 | 1 | 1 | 0.5 | 0.5 |" in page
     assert f"# {Cosine(1.0, 0.0, 2)!r}" in page
+
+
+def test_it_can_be_read(page):
+    """A composition of hundreds of parts shows nothing."""
+    assert max(map(len, page.splitlines())) < 700
+
+
+def test_what_it_says_of_the_run(page):
+    """The examples of quirks within it."""
+    assert "decay_t of 2.6 drops an update late at t = 13, 26, 39" in page.replace("\n", " ")
+    plain, strict = (timm.StepLRScheduler(1.0, 2.6, 0.5, strict=strict).table(45) for strict in (False, True))
+    assert (plain != strict).nonzero()[0].tolist() == [13, 26, 39]
+    plain, strict = (mmengine.CosineAnnealingLR(1.0, 4, end=9, strict=strict).table(9) for strict in (False, True))
+    assert (plain != strict).nonzero()[0].tolist() == [5, 6, 7, 8]
 
 
 def test_quirks_are_on_it(page):
