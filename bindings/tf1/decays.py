@@ -22,8 +22,11 @@ import tensorflow as tf
 from lrcore.bindings.tf1._operations import as_written
 from lrcore.bindings.tf1.rates import placed
 from lrcore.dialects import tf1 as dialect
+from lrcore.tracing import LONGEST_TABLE
 
 FLAGS = ("cycle", "staircase")
+NOISY = ("noisy_linear_cosine_decay",)
+LONGEST_NOISE = LONGEST_TABLE - 1  # updates: a graph has noise of ours as a table
 
 
 def exponential_decay(
@@ -169,7 +172,8 @@ def noisy_linear_cosine_decay(
     """`linear_cosine_decay` with normal noise of variance initial_variance / (1 + t)**variance_decay until its end.
 
     The noise is a function of the step and of the seed that `tf.compat.v1.set_random_seed` sets: each read at a step
-    gives the same, and so does a run that resumes. TensorFlow draws new numbers at each read.
+    gives the same, and so does a run that resumes. TensorFlow draws new numbers at each read, and its own operation
+    stands for decays of a million updates or more.
 
     Example:
         >>> rate = noisy_linear_cosine_decay(1.0, 1, 2)
@@ -193,11 +197,12 @@ def noisy_linear_cosine_decay(
 
 @as_written
 def _placed(which: str, scope: str, learning_rate: Any, global_step: Any, name: str | None, **arguments: Any) -> Any:
-    if not (_is_single(learning_rate) and all(map(_is_number, arguments.values())) and _counts_updates(global_step)):
+    fits = _is_single(learning_rate) and all(map(_is_number, arguments.values())) and _counts_updates(global_step)
+    if not fits or (which in NOISY and arguments["decay_steps"] >= LONGEST_NOISE):
         own = getattr(tf.compat.v1.train, which)
         return own(learning_rate=learning_rate, global_step=global_step, name=name, **arguments)
     known = {argument: bool(given) if argument in FLAGS else _plain(given) for argument, given in arguments.items()}
-    if which == "noisy_linear_cosine_decay":
+    if which in NOISY:
         known["seed"] = tf.compat.v1.get_seed(0)[0]
     schedule = getattr(dialect, which)(float(learning_rate), **known)
     return placed(schedule, global_step, name or scope)

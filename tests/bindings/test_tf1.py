@@ -466,6 +466,33 @@ class TestNoise:
         schedule = dialect.noisy_linear_cosine_decay(**NOISY, seed=5)
         assert self.values(5) == schedule.table(50, dtype="float32").tolist()
 
+    @pytest.mark.usefixtures("mode")
+    def test_beyond_a_table_it_is_that_of_tensorflow(self):
+        rate = tf1.noisy_linear_cosine_decay(0.5, 10, 1_000_000)
+        first, second = (float(result(rate)) for _ in range(2))
+        assert first != second
+        assert float(result(tf1.noisy_linear_cosine_decay(0.5, 10**7, 999_998))) == np.float32(0.5 * 0.001)
+
+
+LONG = [
+    *((name, arguments | {next(iter(arguments)): 3_000_000}) for name, arguments in DECAYS.items()),
+    ("exponential_decay", {"decay_steps": 10.5, "decay_rate": 0.875, "staircase": True}),
+    ("polynomial_decay", {"decay_steps": 3_000_000, "power": 0.5, "cycle": True}),
+    ("polynomial_decay", {"decay_steps": 3_000_000.5, "power": 2.0}),
+    ("cosine_decay", {"decay_steps": 3_000_000.5}),
+    ("cosine_decay_restarts", {"first_decay_steps": 1000.5, "t_mul": 1.5, "m_mul": 0.75, "alpha": 0.25}),
+    ("linear_cosine_decay", {"decay_steps": 3_000_000.5, "num_periods": 3.25}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), LONG)
+def test_decays_that_no_table_holds(name, arguments):
+    steps = [0, 10, 20, 65_535, 65_536, 1_999_999, 3_000_000, 3_000_001, 2**24 + 1, 2**31]
+    schedule = getattr(dialect, name)(**START | arguments)
+    found = values_in_a_graph(decay(tf1, name, arguments), steps)
+    # Sums and products add up the errors of their parts, of 4 ulp each at most
+    np.testing.assert_allclose(found, schedule(np.array(steps)), rtol=0, atol=12 * np.spacing(np.float32(0.125)))
+
 
 # ---- Any schedule ----
 
