@@ -120,3 +120,13 @@ def test_frameworks_are_those_that_can_be_read(capsys):
     said = capsys.readouterr().out
     assert _readers
     assert all(name in said for name in _configs.READERS)
+
+
+def test_lightning_in_epochs(run, tmp_path):
+    """A scheduler that is stepped once an epoch."""
+    path = tmp_path / "config.yaml"
+    target = "_target_: torch.optim.lr_scheduler.StepLR, step_size: 2"
+    path.write_text(f"scheduler: {{scheduler: {{{target}}}, interval: epoch}}\noptimizer: {{lr: 0.1}}\n1: ignored\n")
+    status, output, _ = run("convert", str(path), "--steps-per-epoch", "5")
+    assert status == 0
+    assert expression.parse(output).table(30) == pytest.approx([0.1] * 10 + [0.01] * 10 + [0.001] * 10, rel=1e-14)
