@@ -72,7 +72,8 @@ def adopt(obj: object, n: int | None = None) -> Adopted:
             Keras, an optax schedule or any function of the update number. It is not changed, nor is its optimizer.
         n: updates of the run, from its beginning; needed for what has no closed form, and for most periods that are
             not whole (T_max=7.5 of torch, t_initial=7.5 of timm). By default what is read says how long it is, or 1000
-            updates are compared; of a run that is over, as many again.
+            updates are compared; of a run that is over, as many again. A ChainedScheduler lasts as long as the longest
+            of what it chains.
 
     Returns:
         Adopted: `schedules`, `schedule`, `position`, `verified`, `notes`.
@@ -109,7 +110,10 @@ class _Adoption:
 
     def result(self) -> Adopted:
         subject = self.subject
-        read = [_first_reading(subject, group) for group in range(subject.groups)]
+        read = self._readings()
+        if self.n is None and any(reading.schedule is None for reading in read):
+            self.n = subject.lasts()
+            read = self._readings() if self.n is not None else read
         stop = self._stop(read)
         steps = subject.compared(subject.position, stop)
         trace = subject.observe(steps)
@@ -123,6 +127,9 @@ class _Adoption:
         )
         notes = tuple(dict.fromkeys([*subject.notes, *self.notes]))
         return Adopted(schedules, subject.position, range(subject.position, stop), notes)
+
+    def _readings(self) -> list[_Reading]:
+        return [_first_reading(self.subject, group) for group in range(self.subject.groups)]
 
     def _stop(self, read: list[_Reading]) -> int:
         """The end of the updates that are compared."""
@@ -228,7 +235,10 @@ def _first_reading(subject: Subject, group: int) -> _Reading:
     strict = _read(subject, group, strict=True)
     if strict.schedule is not None:
         return strict._replace(reason=plain.reason)
-    return plain if strict.reason == plain.reason else plain._replace(reason=f"{plain.reason}; {strict.reason}")
+    if strict.reason == plain.reason:
+        return plain
+    again = plain.reason.partition(": ")[0] + ": "  # what cannot be read, which need not be said twice
+    return plain._replace(reason=f"{plain.reason}; and with all quirks: {strict.reason.removeprefix(again)}")
 
 
 def _narrowed(values: NDArray[np.float64]) -> NDArray[Any]:

@@ -438,7 +438,8 @@ def ChainedScheduler(base_lr: float, schedulers: Sequence[Schedule], *, strict: 
         name = "" if schedule.origin is None else schedule.origin.peer.removeprefix("torch.")
         floor = schedule.end_value if isinstance(schedule, Cosine) else 0.0
         if (name and name not in FACTORS) or floor != 0.0:
-            _check.refuse(f"ChainedScheduler.schedulers[{at}]", "a schedule that only multiplies base_lr", schedule)
+            expected = "a schedule that only multiplies base_lr (strict=True takes others, as torch does)"
+            _check.refuse(f"ChainedScheduler.schedulers[{at}]", expected, schedule)
     return runs.product(base_lr, schedulers) if base_lr else Constant(0.0)
 
 
