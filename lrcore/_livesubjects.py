@@ -40,6 +40,11 @@ class Subject(ABC):
     def observe(self, steps: NDArray[np.int64]) -> Trace:
         """The learning rates at some steps, in order, by a copy of the object."""
 
+    def lasts(self) -> int | None:
+        """The updates of the run, of what cannot be read as a whole; None where they are not known. It is read for
+        so many from then on."""
+        return None
+
     def compared(self, begin: int, end: int) -> NDArray[np.int64]:
         """The steps that are compared."""
         return np.arange(begin, end)
@@ -95,6 +100,21 @@ class TorchSubject(Subject):
 
     def read(self, group: int, strict: bool, notes: list[str]) -> Schedule:
         return Reader(group, self._settings[group], self.n, notes).read(self._twin, strict)
+
+    def lasts(self) -> int | None:
+        """As long as the longest that a ChainedScheduler chains, if each of them ends."""
+        if type(self._twin).__name__ != "ChainedScheduler":
+            return None
+        try:
+            lengths = [
+                Reader(group, settings, None, []).read(child, False).length
+                for group, settings in enumerate(self._settings)
+                for child in self._twin._schedulers
+            ]
+        except UnreadableError:
+            return None
+        self.n = None if None in lengths else max(filter(None, lengths), default=0) + 1
+        return self.n
 
     def observe(self, steps: NDArray[np.int64]) -> Trace:
         twin = _copy(self.scheduler)
