@@ -94,6 +94,18 @@ def test_what_never_has_a_closed_form_becomes_a_table():
         lr.adopt(scheduler)
 
 
+@pytest.mark.parametrize("done", [0, 4])
+def test_a_chain_lasts_as_long_as_its_longest(done):
+    """Without n, though the whole has no closed form; where a part has no end there is nothing to tell it by."""
+    o = optimizer(0.1, 0.2)
+    scheduler = step(S.ChainedScheduler([S.CosineAnnealingLR(o, 6, 0.01), S.CosineAnnealingLR(o, 9, 0.02)]), done)
+    adopted = lr.adopt(scheduler)
+    assert adopted.verified == range(done, 10)
+    assert all("at once have no closed form: a Table over 10 updates" in note for note in adopted.notes)
+    ours = np.column_stack([schedule.table(10 - done, start=done) for schedule in adopted.schedules])
+    assert ours == pytest.approx(goes_on(scheduler, 10 - done), rel=1e-12)
+
+
 def test_up_to_where_torch_raises():
     """A sequence that begins at a milestone: until then it is what it says."""
     o = optimizer()
