@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from torch import Tensor
+from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
 
 from lrcore.bindings.torch._dropin_rates import (
@@ -46,6 +47,8 @@ CACHES = {"_alike", "_is_first", "_marks", "_ready", "_roots", "_weight"}
 PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
 LR_OF = itemgetter("lr")
 HOME = __name__.rpartition(".")[0]
+# torch's classes themselves, also where a program puts the drop-ins in their places in torch's module.
+TORCHS: dict[str, Any] = {name: getattr(lr_scheduler, name) for name in lr_scheduler.__all__}
 
 
 def weight_of(build: Callable[[], Schedule], otherwise: Weight) -> Weight:
@@ -56,13 +59,13 @@ def weight_of(build: Callable[[], Schedule], otherwise: Weight) -> Weight:
         return otherwise
 
 
-def closed_form(kind: type[LRScheduler], **arguments: Any) -> Weight:
-    """torch's own closed form as a weight, for what no schedule of lrcore is: a fraction of an epoch, gamma < 0."""
+def closed_form(name: str, **arguments: Any) -> Weight:
+    """The closed form of torch's class as a weight, for what no schedule of lrcore is: half an epoch, gamma < 0."""
 
     def weight(epoch: float) -> float:
         stand_in = SimpleNamespace(**arguments, base_lrs=[1.0], last_epoch=epoch)
         try:
-            return float(kind._get_closed_form_lr(stand_in)[0])  # type: ignore[attr-defined]
+            return float(TORCHS[name]._get_closed_form_lr(stand_in)[0])
         except ZeroDivisionError:  # as torch's, a period of 0 is an error at its first update, not before
             if epoch:
                 raise

@@ -44,7 +44,7 @@ class StepLR(_Chainable, peer.StepLR):
         return weight_of(lambda: dialect.StepLR(1.0, self.step_size, self.gamma), self._odd_weight())
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.StepLR, step_size=self.step_size, gamma=self.gamma)
+        return closed_form("StepLR", step_size=self.step_size, gamma=self.gamma)
 
 
 class MultiStepLR(_Chainable, peer.MultiStepLR):
@@ -63,7 +63,7 @@ class MultiStepLR(_Chainable, peer.MultiStepLR):
         )
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.MultiStepLR, milestones=Counter(self.milestones), gamma=self.gamma)
+        return closed_form("MultiStepLR", milestones=Counter(self.milestones), gamma=self.gamma)
 
 
 class ConstantLR(_Chainable, peer.ConstantLR):
@@ -82,7 +82,7 @@ class ConstantLR(_Chainable, peer.ConstantLR):
         )
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.ConstantLR, factor=self.factor, total_iters=self.total_iters)
+        return closed_form("ConstantLR", factor=self.factor, total_iters=self.total_iters)
 
     def _placed_rates(self, epoch: float) -> list[Any]:
         rates = super()._placed_rates(epoch)
@@ -109,7 +109,7 @@ class LinearLR(_Chainable, peer.LinearLR):
 
     def _odd_weight(self) -> Weight:
         factors = {"start_factor": self.start_factor, "end_factor": self.end_factor}
-        return closed_form(peer.LinearLR, **factors, total_iters=self.total_iters)
+        return closed_form("LinearLR", **factors, total_iters=self.total_iters)
 
     def _recursion(self) -> Weight:
         return held_after(self.total_iters, self._odd_weight())
@@ -132,7 +132,7 @@ class ExponentialLR(_Chainable, peer.ExponentialLR):
         return weight_of(lambda: dialect.ExponentialLR(1.0, self.gamma), self._odd_weight())
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.ExponentialLR, gamma=self.gamma)
+        return closed_form("ExponentialLR", gamma=self.gamma)
 
 
 class PolynomialLR(_Chainable, peer.PolynomialLR):
@@ -153,7 +153,7 @@ class PolynomialLR(_Chainable, peer.PolynomialLR):
         return weight_of(lambda: dialect.PolynomialLR(1.0, self.total_iters, self.power, strict=True), odd)
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.PolynomialLR, total_iters=self.total_iters, power=self.power)
+        return closed_form("PolynomialLR", total_iters=self.total_iters, power=self.power)
 
 
 def held_after(total: float, weight: Weight) -> Weight:
@@ -205,7 +205,7 @@ class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
             self._alike = (self._weight.fall, *self._alike[1:3], self._weight.steps, *self._alike[4:])
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.CosineAnnealingLR, T_max=self.T_max, eta_min=0.0)
+        return closed_form("CosineAnnealingLR", T_max=self.T_max, eta_min=0.0)
 
     _can_rise = True
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch.optim import lr_scheduler as peer
 
-from lrcore.bindings.torch._dropin import DropIn, Weight, closed_form, weight_of
+from lrcore.bindings.torch._dropin import TORCHS, DropIn, Weight, closed_form, weight_of
 from lrcore.bindings.torch._dropin_rates import copied, is_far, mix, near
 from lrcore.dialects import torch as dialect
-from lrcore.dialects._torchlike import _through_points
+from lrcore.dialects._torchlike import through_points
 
 
 def set_momentum(group: dict[str, Any], momentum: Any, use_beta1: bool) -> None:
@@ -112,7 +112,7 @@ class CyclicLR(_Overwriting, peer.CyclicLR):
 def _torchs_cycle(how: SimpleNamespace, epoch: float) -> float:
     """The weight by torch's own arithmetic, for a scale_fn or sizes that are not whole."""
     each = {"base_lrs": [0.0], "max_lrs": [1.0], "last_epoch": epoch, "cycle_momentum": False}
-    return float(peer.CyclicLR.get_lr(SimpleNamespace(**vars(how), **each, _get_lr_called_within_step=True))[0])  # type: ignore[arg-type]
+    return float(TORCHS["CyclicLR"].get_lr(SimpleNamespace(**vars(how), **each, _get_lr_called_within_step=True))[0])
 
 
 def _cycle_momentum(ends: list[Any], use_beta1: bool, groups: list[Any], _epoch: float, w: float) -> None:
@@ -145,7 +145,7 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         phases = self._schedule_phases
         points = [(0.0, near(group[phases[0][f"start_{kind}"]]))]  # type: ignore[literal-required]
         points += [(float(phase["end_step"]), near(group[phase[f"end_{kind}"]])) for phase in phases]  # type: ignore[literal-required]
-        schedule = _through_points(points, self.total_steps, self._anneal_func_type, False)
+        schedule = through_points(points, self.total_steps, self._anneal_func_type, False)
         return schedule._compiled().value
 
     def _is_usual(self) -> bool:
@@ -185,7 +185,7 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         before = self.__dict__["last_epoch"], self._get_lr_called_within_step
         self.__dict__["last_epoch"], self._get_lr_called_within_step = epoch, True
         try:
-            return peer.OneCycleLR.get_lr(self)
+            return list(TORCHS["OneCycleLR"].get_lr(self))
         finally:
             self.__dict__["last_epoch"], self._get_lr_called_within_step = before
 
@@ -299,7 +299,7 @@ class CosineAnnealingWarmRestarts(_Overwriting, peer.CosineAnnealingWarmRestarts
         return weight_of(lambda: dialect.CosineAnnealingWarmRestarts(1.0, self.T_i), self._odd_weight())
 
     def _odd_weight(self) -> Weight:
-        return closed_form(peer.CosineAnnealingLR, T_max=self.T_i, eta_min=0.0)
+        return closed_form("CosineAnnealingLR", T_max=self.T_i, eta_min=0.0)
 
     def _low(self, _at: int, _group: dict[str, Any]) -> Any:
         return self.eta_min

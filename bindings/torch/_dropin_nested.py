@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler as peer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lrcore.bindings.torch._dropin import TORCHS
 from lrcore.bindings.torch._dropin_rates import copied, put_back, with_group_rates
 
 NO_TURN: tuple[Any, float] = (None, 0)
@@ -51,7 +52,7 @@ def enter(scheduler: Any) -> None:
     if hasattr(scheduler, "_schedulers"):
         to_first_rates(scheduler.optimizer)
         begin(scheduler)
-    elif isinstance(scheduler, peer.CosineAnnealingWarmRestarts):
+    elif isinstance(scheduler, TORCHS["CosineAnnealingWarmRestarts"]):
         scheduler.step(0)
     else:
         scheduler._update_lr(0)

@@ -89,10 +89,10 @@ def one_cycle(
     points = [(0.0, first), (up, peak), (total_steps - 1.0, last)]
     if three_phase:
         points[2:2] = [(2.0 * pct_start * total_steps - 2.0, first)]
-    return _through_points(points, total_steps, anneal_strategy, strict)
+    return through_points(points, total_steps, anneal_strategy, strict)
 
 
-def _through_points(points: list[tuple[float, float]], total_steps: int, curve: str, strict: bool) -> Schedule:
+def through_points(points: list[tuple[float, float]], total_steps: int, curve: str, strict: bool) -> Schedule:
     """Phases between (moment, value) points; the updates up to a moment belong to the phase that ends there."""
     parts: list[Any] = []
     begin, moment, value_then = 0, *points[0]

@@ -279,6 +279,28 @@ def test_fractions_of_an_epoch():
     assert scheduler.get_last_lr()[0] == pytest.approx(0.05 * (1 + math.cos(math.pi * 2.5 / 4)))
 
 
+@pytest.mark.parametrize("is_patched", [False, True], ids=["", "in torch's module"])
+def test_in_the_places_of_torchs_own_classes(monkeypatch, is_patched):
+    """Where they fall back on torch's formulas, they must not find themselves."""
+    if is_patched:
+        for name in set(dropins.__all__) & set(torch.optim.lr_scheduler.__all__):
+            monkeypatch.setattr(torch.optim.lr_scheduler, name, getattr(dropins, name))
+        monkeypatch.setattr(torch.optim.swa_utils, "SWALR", dropins.SWALR)
+    restarts = dropins.CosineAnnealingWarmRestarts(optimizer_of("f", 1.0), 8, 3)
+    restarts.step(10.0)
+    assert restarts.get_last_lr() == pytest.approx([(1 + math.cos(math.pi / 12)) / 2])
+    cycle = dropins.CyclicLR(optimizer_of("f"), 0.0, 1.0, 4, scale_fn=lambda cycle: 1 / cycle**2)
+    assert rates(cycle, 13) == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0, 0.0625, 0.125, 0.1875, 0.25])
+    old = dropins.OneCycleLR(optimizer_of("f"), 1.0, 11, pct_start=0.5, div_factor=2.0, final_div_factor=1.0)
+    del old._anneal_func_type
+    old.load_state_dict({**old.state_dict(), "anneal_func": lambda start, end, share: start + (end - start) * share})
+    assert rates(old, 6) == pytest.approx([0.5 + update / 9 for update in range(5)] + [1 - 0.5 * 0.5 / 5.5])
+    mixed = restarts.optimizer
+    parts = [dropins.ConstantLR(mixed, 0.5), TORCH.CosineAnnealingWarmRestarts(mixed, 4)]
+    found = rates(dropins.SequentialLR(mixed, parts, [1]), 3)
+    assert found == pytest.approx([0.5, 1.0, (1 + math.cos(math.pi / 4)) / 2])
+
+
 def rates(scheduler, updates):
     """Those of the first group, one for each update."""
     found = []
