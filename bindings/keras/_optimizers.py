@@ -78,13 +78,8 @@ def set_rate(optimizer: Any, value: float) -> None:
     optimizer._learning_rate.assign(value)
 
 
-def current(optimizer: Any) -> float:
-    """`learning_rate` of `lrcore.bindings.keras`: the rate of the update that comes next."""
-    return rate_after(optimizer, None)
-
-
 def rate_after(optimizer: Any, seen: int | None) -> float:
-    """The rate of an optimizer when it has seen so many micro-batches, now by default; a variable's is always the one now."""
+    """The rate of an optimizer that has seen so many micro-batches, by default those of now; a variable's is of now."""
     found = unwrapped(optimizer)
     rate = getattr(found, "_learning_rate", None)
     if rate is None or hasattr(found, "optimizers"):

@@ -31,8 +31,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Where Keras traces its training step, on JAX and TensorFlow, the rates come from a table of the same bits if the
     schedule holds its value after at most a million updates. For another one they come from a closed form, within
-    4 float32 ulp of the larger end of each curve, where every step counts, beyond 2**24 too; its first 65536 updates are
-    exact. On torch, and wherever the rate is read outside of a traced step, the schedule itself is asked.
+    4 float32 ulp of the larger end of each curve, where every step counts, beyond 2**24 too; its first 65536 updates
+    are exact. On torch, and wherever the rate is read outside of a traced step, the schedule itself is asked.
 
     It is saved with the model, as a spec: `keras.models.load_model` brings the schedule back once this module has been
     imported. A step is an optimizer's counter: to go on after a restart, load the optimizer's state too.
@@ -105,7 +105,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Schedule:
-        """The schedule of a config: of a spec, or of an expression, as configs had once, which is parsed, never executed.
+        """The schedule of a config: of a spec, or of an expression as older ones have, which is parsed, never executed.
 
         Raises:
             ValueError: a spec that describes no schedule; text that is no expression of schedules.
@@ -116,3 +116,24 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """
         given = config["schedule"]
         return cls(parse(given) if isinstance(given, str) else spec.from_dict(given), config.get("every"))
+
+
+def learning_rate(optimizer: Any) -> float:
+    """The learning rate of the update that comes next, as a number.
+
+    Of a `Schedule` it is computed on the host, from the optimizer's counter alone. Within `fit` on JAX read
+    `self.model.optimizer` of a callback: only that brings the counter back from the training step.
+
+    Args:
+        optimizer: an optimizer of Keras: with a number, a `Schedule`, or another schedule.
+
+    Raises:
+        TypeError: no optimizer, or one of several rates.
+
+    Example:
+        >>> import keras
+        >>> from lrcore import Linear
+        >>> learning_rate(keras.optimizers.SGD(Schedule(Linear(0.5, 0.0, 4))))
+        0.5
+    """
+    return _optimizers.rate_after(optimizer, None)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-import lrcore
-from lrcore.bindings.keras import Schedule, _operations
+import lrcore.bindings.keras
+from lrcore.bindings.keras import SGDR, Schedule, _operations, scheduled
 from lrcore.tracing import traced
 
 TASKS = {}
@@ -51,7 +51,7 @@ def backend():
 
 
 @task
-def scheduled(schedule, updates, every=None, optimizer=None, begin=0, loss_scale=None, **compiled):
+def trained(schedule, updates, every=None, optimizer=None, begin=0, loss_scale=None, **compiled):
     """Trains with a Schedule, from a counter of `begin` on."""
     optimizer = keras.optimizers.SGD(Schedule(lrcore.from_dict(schedule), every), **(optimizer or {}))
     optimizer._iterations.assign(begin)
@@ -83,3 +83,142 @@ def closed(schedules, steps):
         assert keras.ops.shape(one) == ()
         found.append([*keras.ops.convert_to_numpy(value).tolist(), float(one)])
     return found
+
+
+class Tell(keras.callbacks.Callback):
+    """A metric of each epoch that is known beforehand."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["told"] = self.values[epoch]
+
+
+class Fail(keras.callbacks.Callback):
+    """Ends the training as a crash would."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise InterruptedError
+
+
+class BatchLogs(keras.callbacks.Callback):
+    """The learning rate that the progress bar gets to see."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(logs["learning_rate"])
+
+
+FUNCTIONS = {
+    "article": lambda epoch, lr: lr if epoch < 10 else lr * float(np.exp(-0.1)),
+    "tensor": lambda epoch, lr: keras.ops.convert_to_tensor(lr) * 0.5,
+    "step": lambda epoch: 0.5 / (epoch + 1),
+    "nothing": lambda epoch, lr: None,
+}
+
+
+def callback(name, arguments):
+    given = arguments.get("schedule")
+    if isinstance(given, dict):
+        arguments = {**arguments, "schedule": lrcore.from_dict(given)}
+    elif isinstance(given, str):
+        arguments = {**arguments, "schedule": FUNCTIONS[given]}
+    for home in (globals(), vars(lrcore.bindings.keras), vars(keras.callbacks)):
+        if name in home:
+            return home[name](**arguments)
+    raise KeyError(name)
+
+
+def optimizer_of(schedule=None, every=None, loss_scale=None, rate=0.5, kind="SGD", schedules=None, **arguments):
+    used = rate if schedule is None else Schedule(lrcore.from_dict(schedule), every)
+    optimizer = getattr(keras.optimizers, kind)(used, **arguments)
+    optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=loss_scale) if loss_scale else optimizer
+    made = {name: lrcore.from_dict(given) for name, given in (schedules or {}).items()}
+    return scheduled(optimizer, **made) if made else optimizer
+
+
+@task
+def called(callbacks, batches, fits, optimizer=None, compiled=None):
+    """Trains one model with callbacks, for some fits."""
+    model = network(optimizer_of(**(optimizer or {})), **(compiled or {}))
+    made, weights, histories = [callback(*one) for one in callbacks], [], []
+    for one in fits:
+        found, history = fit(model, batches, made, **one)
+        weights += found
+        histories.append(history)
+    logs = [one.seen for one in made if isinstance(one, BatchLogs)]
+    return {"weights": weights, "histories": histories, "logs": logs}
+
+
+@task
+def interrupted(callbacks, batches, epochs, stop, path, optimizer=None):
+    """Trains until a crash, and then with everything made anew but the folder of the backup."""
+    weights, histories = [], []
+    for callback_of_failure in ([Fail(stop)], []):
+        model = network(optimizer_of(**(optimizer or {})))
+        watch = Weights()
+        backup = keras.callbacks.BackupAndRestore(path, delete_checkpoint=False)
+        used = [*(callback(*one) for one in callbacks), backup, watch, *callback_of_failure]
+        ones = np.ones((batches, 1), np.float32)
+        try:
+            history = model.fit(ones, ones, batch_size=1, epochs=epochs, verbose=0, callbacks=used)
+            histories.append(history.history)
+        except InterruptedError:
+            pass
+        weights += watch.seen
+    return {"weights": weights, "histories": histories}
+
+
+@task
+def snapshots(arguments, batches, epochs, path=None):
+    """What SGDR keeps, in memory and on disk."""
+    model = network(keras.optimizers.SGD(0.1))
+    sgdr = SGDR(**arguments, path=path and path + "/{step}.weights.h5")
+    weights, _ = fit(model, batches, [sgdr], epochs=epochs)
+    mean = sgdr.predict(np.ones((1, 1)), verbose=0).item() if sgdr.snapshots else None
+    kept = [float(each[0][0, 0]) for each in sgdr.snapshots]
+    return {"weights": weights, "kept": kept, "mean": mean, "after": float(model.get_weights()[0][0, 0])}
+
+
+@task
+def followed(optimizer, updates, path=None):
+    """The weights of an optimizer whose numbers follow schedules; and what a saved one says of itself."""
+    made = optimizer_of(**optimizer)
+    model = network(made)
+    weights, _ = fit(model, updates)
+    answer = {"weights": weights, "now": {name: float(getattr(made, name)) for name in optimizer["schedules"]}}
+    if path:
+        model.save(path)
+        loaded = keras.models.load_model(path, custom_objects={"slope": slope}).optimizer
+        answer |= {"loaded": float(loaded.momentum), "class": type(loaded) is type(keras.optimizers.SGD())}
+    return answer
+
+
+@task
+def deaf(updates):
+    """What becomes of a momentum that is set between updates."""
+    made = keras.optimizers.SGD(0.5, momentum=0.5)
+    model = network(made)
+    first, _ = fit(model, updates)
+    made.momentum = 0.25
+    second, _ = fit(model, updates)
+    return first + second
+
+
+@task
+def logged(updates):
+    """What the logger says of a schedule of Keras' own."""
+    model = network(keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)))
+    logs = BatchLogs()
+    fit(model, updates, [lrcore.bindings.keras.LearningRateLogger(), logs])
+    return logs.seen

@@ -54,7 +54,7 @@ def test_each_process_has_its_backend(backend):
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
 def test_after_k_updates_the_rate_is_the_schedule_at_k(backend, schedule):
     rates = rates_of(schedule, UPDATES + 1)
-    answer = ask(backend, "scheduled", schedule=schedule.to_dict(), updates=UPDATES)
+    answer = ask(backend, "trained", schedule=schedule.to_dict(), updates=UPDATES)
     assert answer == {"first": rates[0], "next": rates[-1], "weights": falling_by(rates[:-1])}
 
 
@@ -63,7 +63,7 @@ def test_after_k_updates_the_rate_is_the_schedule_at_k(backend, schedule):
 def test_every_step_counts_also_far_out(backend, schedule, begin):
     rates = rates_of(schedule, 9, begin)
     assert len(set(rates[:4])) > 1
-    answer = ask(backend, "scheduled", schedule=schedule.to_dict(), updates=8, begin=begin)
+    answer = ask(backend, "trained", schedule=schedule.to_dict(), updates=8, begin=begin)
     assert answer["first"] == rates[0]
     assert answer["weights"] == pytest.approx(falling_by(rates[:-1]), rel=0, abs=8 * 4 * 2**-24)
 
@@ -72,7 +72,7 @@ def test_every_step_counts_also_far_out(backend, schedule, begin):
 @pytest.mark.parametrize("schedule", [SCHEDULES[2], SCHEDULES[7]], ids=["table", "closed form"])
 def test_it_counts_updates_where_gradients_are_accumulated(backend, schedule, count):
     optimizer = {"gradient_accumulation_steps": count}
-    answer = ask(backend, "scheduled", schedule=schedule.to_dict(), updates=5 * count, optimizer=optimizer)
+    answer = ask(backend, "trained", schedule=schedule.to_dict(), updates=5 * count, optimizer=optimizer)
     rates = rates_of(schedule, 6)
     assert answer["weights"][count - 1 :: count] == falling_by(rates[:-1])
     assert (answer["first"], answer["next"]) == (rates[0], rates[-1])
@@ -82,7 +82,7 @@ def test_it_counts_updates_within_a_loss_scale_optimizer(backend):
     schedule = SCHEDULES[2]
     answer = ask(
         backend,
-        "scheduled",
+        "trained",
         schedule=schedule.to_dict(),
         updates=10,
         optimizer={"gradient_accumulation_steps": 2},
@@ -96,10 +96,8 @@ def test_every_says_what_a_step_is(backend):
     schedule = lr.Linear(0.5, 0.0, 8)
     optimizer = {"gradient_accumulation_steps": 2}
     asked = {"schedule": schedule.to_dict(), "updates": 8, "optimizer": optimizer}
-    assert ask(backend, "scheduled", every=1, **asked)["weights"][1::2] == falling_by(
-        [schedule(k) for k in (1, 3, 5, 7)]
-    )
-    slow = ask(backend, "scheduled", every=4, **asked)["weights"][1::2]
+    assert ask(backend, "trained", every=1, **asked)["weights"][1::2] == falling_by([schedule(k) for k in (1, 3, 5, 7)])
+    slow = ask(backend, "trained", every=4, **asked)["weights"][1::2]
     assert slow == falling_by([schedule(k) for k in (0, 0, 1, 1)])
 
 
@@ -107,7 +105,7 @@ def test_several_steps_of_an_execution_have_rates_of_their_own(backend):
     rates = rates_of(SCHEDULES[2], 12)
     if backend == "torch":
         pytest.skip("Keras has it on the other backends")
-    answer = ask(backend, "scheduled", schedule=SCHEDULES[2].to_dict(), updates=12, steps_per_execution=4)
+    answer = ask(backend, "trained", schedule=SCHEDULES[2].to_dict(), updates=12, steps_per_execution=4)
     assert answer["weights"] == falling_by(rates)[3::4]
 
 
@@ -118,7 +116,7 @@ def test_a_saved_model_goes_on_with_its_schedule(backend, tmp_path):
 
 
 def test_what_neither_a_table_holds_nor_tensors_compute_is_refused_where_it_is_traced(backend):
-    answer = ask(backend, "scheduled", schedule=lr.Noise(7).to_dict(), updates=2)
+    answer = ask(backend, "trained", schedule=lr.Noise(7).to_dict(), updates=2)
     if backend == "torch":
         assert "error" not in answer
     else:

@@ -1,0 +1,148 @@
+"""Keras 3: schedules of an optimizer's momentum, its weight decay and its other numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from lrcore import Schedule as Rates, _check
+from lrcore.bindings.keras import _optimizers
+from lrcore.bindings.keras.schedule import Schedule
+
+# Numbers of which every optimizer of Keras computes anew at each update, if it has them.
+NAMES = ("momentum", "weight_decay", "beta_1", "beta_2", "rho")
+
+
+def scheduled(optimizer: Any, **schedules: Rates | float) -> Any:
+    """The optimizer, of which some numbers now follow schedules: momentum, weight decay, betas.
+
+    An optimizer of Keras has these as attributes that are floats, which become constants of the training step when
+    JAX and TensorFlow trace it: setting them later, from a callback say, changes nothing there and says nothing. Here
+    the attribute is computed within the step, like a learning rate that is a `Schedule`, and counts updates as that
+    does.
+
+    A momentum that a schedule gives may be 0: its velocity goes on. Adam and its kin correct the bias of their means as
+    if the beta of now had always been; so does PyTorch.
+
+    The optimizer itself is changed, and keeps its state. It is saved as a plain one, with the numbers of then: call
+    this again after `load_model`. Give it what `layer_rates` returns, not the other way round. Compile the model
+    afterwards.
+
+    Args:
+        optimizer: an optimizer of Keras, or one within a `LossScaleOptimizer`.
+        schedules: by the name of the attribute: momentum (SGD, RMSprop, Muon), weight_decay (all), beta_1, beta_2 (Adam
+            and its kin, Lion), rho (RMSprop, Adadelta).
+
+    Raises:
+        TypeError: no optimizer, no schedule.
+        ValueError: a name that the optimizer does not have; an SGD or RMSprop that was built without momentum.
+
+    Example:
+        >>> import keras
+        >>> from lrcore import Linear
+        >>> optimizer = scheduled(keras.optimizers.SGD(0.1, momentum=0.9), momentum=Linear(0.5, 0.9, 4))
+        >>> weight = keras.Variable([0.0])
+        >>> for update in range(3):
+        ...     optimizer.apply([keras.ops.ones(1)], [weight])
+        ...     print(round(float(optimizer.momentum), 3))
+        0.6
+        0.7
+        0.8
+    """
+    inner = _optimizers.unwrapped(optimizer)
+    if not isinstance(inner, keras.optimizers.Optimizer) or hasattr(inner, "optimizers"):
+        _check.refuse("scheduled.optimizer", "an optimizer of Keras, and not several", optimizer, TypeError)
+    for name in schedules:
+        _check_name(inner, name)
+    made = {name: Schedule(schedule) for name, schedule in schedules.items()}
+    object.__setattr__(inner, "__class__", _class(type(inner), made))
+    return optimizer
+
+
+def _check_name(optimizer: Any, name: str) -> None:
+    known = [one for one in NAMES if hasattr(optimizer, one)]
+    kind = type(optimizer).__name__
+    if name not in known:
+        close = _check.did_you_mean(name, known)
+        raise ValueError(f"scheduled: expected a number of {kind} ({', '.join(known)}), got {name!r}{close}")
+    if name == "momentum" and optimizer.built and optimizer.momentum == 0:
+        raise ValueError(
+            f"scheduled.momentum: expected an optimizer with momentum, got a {kind} built without: make it anew"
+        )
+
+
+def _class(kind: Any, made: dict[str, Schedule]) -> type:
+    """The optimizer's class with properties for its numbers; by its names it is the one that it stands for."""
+    body: dict[str, Any] = {name: property(_getter(schedule), _setter(name)) for name, schedule in made.items()}
+    body["from_config"] = classmethod(lambda _cls, *arguments, **named: kind.from_config(*arguments, **named))
+    return type(kind.__name__, (kind,), {**body, "__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def _getter(schedule: Schedule) -> Any:
+    def get(optimizer: Any) -> Any:
+        counter = ops.convert_to_tensor(optimizer._iterations)
+        known = _optimizers.concrete(counter)
+        if known is not None:
+            return _Number(schedule.rate_of(optimizer, known))
+        return _Traced(schedule._traced(counter, _optimizers.micro_batches(optimizer)))
+
+    return get
+
+
+def _setter(name: str) -> Any:
+    def refuse(_optimizer: Any, given: Any) -> None:
+        raise AttributeError(f"{name}: expected no other value than that of its schedule, got {_check.shown(given)}")
+
+    return refuse
+
+
+class _Number(float):
+    """A number that optimizers ask whether it is there at all: `momentum != 0`, `momentum > 0`. It is."""
+
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __gt__(self, other: float) -> bool:
+        return True
+
+    __eq__ = float.__eq__
+    __hash__ = float.__hash__
+
+
+class _Traced:
+    """The same within a traced step, for what optimizers do with a number; JAX and TensorFlow know how to read it."""
+
+    dtype = "float32"
+    shape = ()
+
+    def __init__(self, tensor: Any) -> None:
+        self._tensor = tensor
+
+    def __jax_array__(self) -> Any:
+        return self._tensor
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        return self._tensor if dtype is None else ops.cast(self._tensor, dtype.name)
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __gt__(self, other: float) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._tensor - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self._tensor
+
+    def __mul__(self, other: Any) -> Any:
+        return other * self._tensor
+
+    __rmul__ = __mul__
