@@ -273,8 +273,8 @@ def test_the_closed_form_by_jax(name):
 
 def test_steps_beyond_int32():
     s = lr.Piecewise([2**32 + 1], [1.0, 0.5]) * lr.Linear(1.0, 0.0, 2**40)
-    enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64  # the place of older versions
-    with enable_x64(True):
+    here = jax if hasattr(jax, "enable_x64") else jax.experimental  # the place of older versions
+    with here.enable_x64(True):
         counts = jnp.array([2**32, 2**32 + 1, 2**39], jnp.int64)
         found = jax.jit(schedule(s))(counts)
         assert found.dtype == jnp.float32
