@@ -258,7 +258,7 @@ def test_the_frozen_cosine_and_its_cure():
     assert ours == Cosine(1.0, 0.0, 5)
     strict = dialect.CosineAnnealingLR(1.0, end=5, strict=True)
     assert strict(4) == strict(50) == ours(4) == pytest.approx(0.0955, abs=1e-4)
-    assert {quirk.name for quirk in strict.origin.quirks} == {"rises-again", "stops-short"}
+    assert {quirk.name for quirk in strict.origin.quirks} == {"stops-short"}
     assert ours.origin.quirks == ()
 
 

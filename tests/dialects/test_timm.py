@@ -270,7 +270,7 @@ def test_strict_has_the_first_value_of_the_constructor(name, arguments):
 
 
 def test_one_early_is_a_quirk_of_the_default_too():
-    quirks = dialect.MultiStepLRScheduler(0.1, [3]).origin.quirks
+    quirks = dialect.MultiStepLRScheduler(0.1, [3], 0.5).origin.quirks
     assert [quirk.name for quirk in quirks] == ["one-early"]
     assert len(dialect.MultiStepLRScheduler(0.1, [1], 0.5, strict=True).origin.quirks) == 2
 

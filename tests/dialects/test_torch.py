@@ -470,7 +470,7 @@ def test_chained_of_nothing():
         ),
         (
             lambda: dialect.ChainedScheduler(0.1, [dialect.CosineAnnealingLR(0.1, 5, 0.01)]),
-            r"ChainedScheduler\.schedulers\[0\]: expected a schedule that only multiplies .* \(strict=True takes others",
+            r"ChainedScheduler\.schedulers\[0\]: expected a schedule that only multiplies .* \(strict=True takes",
         ),
         (
             lambda: dialect.LambdaLR(0.1, lambda _: 1.0),
