@@ -36,6 +36,7 @@ from lrcore.groups import Multiplier, Rule, multipliers
 from lrcore.schedule import is_schedule
 
 LARGEST = float(np.finfo(np.float32).max)
+ALL_TABLES = 4_000_000  # values of all groups: 16 MB within the compiled step
 FEW_MARKS = 256  # that are compared with all at once; more are searched
 
 
@@ -211,7 +212,7 @@ def per_group(
     It stands in the place of `optax.scale_by_learning_rate`, so it scales updates, not gradients, which Adam would
     divide out again; and what stands before it, a clip by the global norm, sees all groups together. A group's rate is
     `schedule(count) * lr_scale` rounded once, so its parameters get the bits that an optimizer of their own would give
-    them.
+    them, as far as tables reach: the groups' together have at most four million values, or 65,536 each.
 
     Args:
         s: a schedule in updates, or a number for a constant rate.
@@ -254,7 +255,7 @@ def per_group(
         found = groups.of(updates)
         scales = {each.lr_scale for each in found} - {0.0}
         for scale in scales - set(rates):
-            longest = max(tracing.HEAD, tracing.LONGEST_TABLE // len(scales))
+            longest = max(tracing.HEAD, min(tracing.LONGEST_TABLE, ALL_TABLES // len(scales)))
             rates[scale] = Rates(base.schedule * scale, longest)
         steps = {scale: -rates[scale](state.count) for scale in scales}
         leaves, structure = jax.tree_util.tree_flatten(updates)

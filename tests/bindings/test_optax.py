@@ -418,5 +418,12 @@ def test_rules_that_do_not_fit_are_refused():
         scale_by_groups(NoDecay()).init(PARAMS)
 
 
-def test_tables_of_groups_share_their_room():
-    assert len(Rates(lr.ExponentialDecay(0.1, 0.5), 10)._plan.table) == 10
+def test_tables_of_many_groups_are_shorter_and_go_on_in_the_closed_form():
+    s = lr.Linear(1.0, 0.0, 500_000)
+    params = {f"layer{at}": weight() for at in range(20)}
+    optimizer = per_group(s, [LayerDecay(0.9, r"layer(\d+)$")])
+    state = optax.ScaleByScheduleState(count=jnp.int32(400_001))
+    changes, _ = optimizer.update({name: jnp.ones(()) for name in params}, state, params)
+    wanted = {f"layer{at}": -(0.9 ** (20 - 1 - at)) * s(400_001) for at in range(20)}
+    assert jax.tree.map(float, changes) == pytest.approx(wanted, rel=ULPS * EPSILON)
+    assert len(Rates(s, 10)._plan.table) == 10
