@@ -22,6 +22,7 @@ from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
+import numpy as np
 from torch import Tensor
 from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import EPOCH_DEPRECATION_WARNING, LRScheduler
@@ -46,6 +47,7 @@ Weight: TypeAlias = Callable[[int], float]
 CACHES = {"_alike", "_is_first", "_marks", "_ready", "_roots", "_weight"}
 PROGRESS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "last_epoch", "optimizer"}
 LR_OF = itemgetter("lr")
+FLOAT = frozenset({float})
 HOME = __name__.rpartition(".")[0]
 # torch's classes themselves, also where a program puts the drop-ins in their places in torch's module.
 TORCHS: dict[str, Any] = {name: getattr(lr_scheduler, name) for name in lr_scheduler.__all__}
@@ -178,7 +180,7 @@ class DropIn(LRScheduler):
                     own["last_epoch"], own["_step_count"] = now, count + 1
                     own["_last_lr"] = [rate] if size == 1 else [rate] * size
                     return
-                _undo(groups, group, last)
+                _undo(groups, group, own["_last_lr"])
         elif count == 1 or epoch is not None:
             self._warn(epoch)
         own["_step_count"] = count + 1
@@ -187,22 +189,24 @@ class DropIn(LRScheduler):
 
     def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
         """The next rates, if all groups hold floats; False: nothing was done."""
-        weight, groups, size, bases, roots, low, momentum, before = ready
+        weight, groups, size, bases, roots, low, momentum, before, many = ready
         if own["optimizer"].param_groups is not groups or len(groups) != size or own["base_lrs"] != bases:
             return False
         if before == 0.0 and self._can_rise:
             return False
-        now, epoch = list(map(LR_OF, groups)), own["last_epoch"] + 1
+        lasts, epoch = own["_last_lr"], own["last_epoch"] + 1
         w = weight(epoch)
-        if now == own["_last_lr"]:
-            rest = (1.0 - w) * low
-            rates = [w * root + rest for root in roots] if rest else [w * root for root in roots]
-        elif before == 0.0 or self._overwrites or {*map(type, now)} != {float}:
-            return False
-        else:
-            rates = _chained(now, own["_last_lr"], roots, low, before, w)
-        for group, rate in zip(groups, rates):  # noqa: B905 (of one length, and strict takes time)
-            group["lr"] = rate
+        rates = _mixed_rates(w, roots, low, many) if groups[0]["lr"] is lasts[0] else None
+        if rates is None or not _replace(groups, lasts, rates):
+            now = list(map(LR_OF, groups))
+            if now == lasts:
+                rates = _mixed_rates(w, roots, low, many)
+            elif before == 0.0 or self._overwrites or not FLOAT.issuperset(map(type, now)):
+                return False
+            else:
+                rates, ready[8] = _chained(now, lasts, roots, low, before, w), _array(roots)
+            for group, rate in zip(groups, rates):  # noqa: B905 (of one length, and strict takes time)
+                group["lr"] = rate
         own["last_epoch"], own["_last_lr"], ready[7] = epoch, rates, w
         if momentum is not None:
             momentum(groups, epoch, w)
@@ -380,7 +384,8 @@ class DropIn(LRScheduler):
             self._alike = self._weight, groups, len(groups), LAST_STEP, roots[0], lows[0], self._momentum_writer()
         else:
             bases = list(self.base_lrs)
-            self._ready = [self._weight, groups, len(groups), bases, roots, lows[0], self._momentum_writer(), w]
+            fixed = self._weight, groups, len(groups), bases, roots, lows[0], self._momentum_writer()
+            self._ready = [*fixed, w, _array(roots)]
 
     def _now(self) -> float:
         """What the weight is a function of."""
@@ -445,9 +450,32 @@ class DropIn(LRScheduler):
         return roots
 
 
-def _undo(groups: list[Any], changed: dict[str, Any], last: float) -> None:
-    """The last rate into the groups before the one that somebody else has changed."""
-    for group in groups:
+def _array(roots: list[float]) -> Any:
+    """Roots that are many enough to be faster so, with the same bits; or None."""
+    return np.array(roots) if len(roots) > 16 else None
+
+
+def _mixed_rates(w: float, roots: list[float], low: float, many: Any) -> list[float]:
+    """`mix` of each root."""
+    rest = (1.0 - w) * low
+    if many is not None:
+        return (w * many + rest if rest else w * many).tolist()  # type: ignore[no-any-return]
+    return [w * root + rest for root in roots] if rest else [w * root for root in roots]
+
+
+def _replace(groups: list[Any], lasts: list[Any], rates: list[float]) -> bool:
+    """Writes rates where the last ones are; not any, if somebody has changed one."""
+    for group, rate, last in zip(groups, rates, lasts):  # noqa: B905
+        if group["lr"] is not last:
+            _undo(groups, group, lasts)
+            return False
+        group["lr"] = rate
+    return True
+
+
+def _undo(groups: list[Any], changed: dict[str, Any], lasts: list[Any]) -> None:
+    """The last rates into the groups before the one that somebody else has changed."""
+    for group, last in zip(groups, lasts, strict=True):
         if group is changed:
             return
         group["lr"] = last

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.optim import lr_scheduler as peer, swa_utils
 
-from lrcore.bindings.torch._dropin import LR_OF, DropIn, Weight, closed_form, weight_of
+from lrcore.bindings.torch._dropin import FLOAT, LR_OF, DropIn, Weight, closed_form, weight_of
 from lrcore.bindings.torch._dropin_rates import copied, near
 from lrcore.dialects import torch as dialect
 from lrcore.dialects._parts import wave
@@ -261,17 +261,19 @@ class _Lambdas(DropIn):
     def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
         groups, count = ready
         lambdas, starts = own["lr_lambdas"], self._starts(own, groups)
-        if own["optimizer"].param_groups is not groups or {len(groups), len(starts), len(lambdas)} != {count}:
+        if own["optimizer"].param_groups is not groups or not len(groups) == len(starts) == len(lambdas) == count:
             return False
-        if {*map(type, starts)} != {float}:
+        if not FLOAT.issuperset(map(type, starts)):
             return False
         epoch = own["last_epoch"] + 1
-        rates = [start * function(epoch) for start, function in zip(starts, lambdas, strict=True)]
-        if {*map(type, rates)} != {float}:
+        rates = [start * function(epoch) for start, function in zip(starts, lambdas)]  # noqa: B905 (strict takes time)
+        own["_last_lr"] = rates
+        if not FLOAT.issuperset(map(type, rates)):
             rates = [rate if isinstance(rate, Tensor) else float(rate) for rate in rates]
-        for group, rate in zip(groups, rates, strict=True):
+            own["_last_lr"] = list(map(copied, rates))
+        for group, rate in zip(groups, rates):  # noqa: B905
             group["lr"] = rate
-        own["last_epoch"], own["_last_lr"] = epoch, [copied(rate) for rate in rates]
+        own["last_epoch"] = epoch
         return True
 
     def _starts(self, own: dict[str, Any], _groups: list[Any]) -> Any:

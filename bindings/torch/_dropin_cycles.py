@@ -218,8 +218,12 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
 
 def _one_momentum(value: Weight, use_beta1: bool, groups: list[Any], epoch: int, _w: float) -> None:
     momentum = value(epoch)
-    for group in groups:
-        set_momentum(group, momentum, use_beta1)
+    if use_beta1:
+        for group in groups:
+            set_momentum(group, momentum, use_beta1)
+    else:
+        for group in groups:
+            group["momentum"] = momentum
 
 
 class CosineAnnealingWarmRestarts(_Overwriting, peer.CosineAnnealingWarmRestarts):

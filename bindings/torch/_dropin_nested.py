@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrcore.bindings.torch._dropin import TORCHS
 from lrcore.bindings.torch._dropin_rates import copied, put_back, with_group_rates
 
-NO_TURN: tuple[Any, float] = (None, 0)
+NO_TURN: tuple[Any, Any, float] = (None, None, 0)
 
 
 def begin(scheduler: Any) -> None:
@@ -127,7 +127,7 @@ class SequentialLR(_Nested, peer.SequentialLR):
 
     __slots__ = ("_turn",)
 
-    _turn: tuple[Any, float]  # whose turn it is, and the milestone that ends it
+    _turn: tuple[Any, Any, float]  # whose turn it is, its step, and the milestone that ends it
 
     def __init__(
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
@@ -145,9 +145,9 @@ class SequentialLR(_Nested, peer.SequentialLR):
         """Steps the scheduler whose turn it is."""
         own = self.__dict__
         epoch = own["last_epoch"] = own["last_epoch"] + 1
-        scheduler, until = self._turn
+        scheduler, step, until = self._turn
         if epoch < until:
-            scheduler.step()
+            step()
         else:
             scheduler = self._next_turn(epoch)
         own["_last_lr"] = scheduler._last_lr
@@ -161,7 +161,7 @@ class SequentialLR(_Nested, peer.SequentialLR):
             enter(scheduler)
         else:
             scheduler.step()
-        self._turn = scheduler, milestones[at] if at < len(milestones) else math.inf
+        self._turn = scheduler, scheduler.step, milestones[at] if at < len(milestones) else math.inf
         return scheduler
 
     def __setattr__(self, name: str, value: Any) -> None:
