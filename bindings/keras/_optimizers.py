@@ -52,7 +52,7 @@ def concrete(tensor: Any) -> int | None:
 
 def count(optimizer: Any) -> int:
     """Micro-batches that an optimizer has seen."""
-    return int(ops.convert_to_tensor(unwrapped(optimizer)._iterations))
+    return int(unwrapped(optimizer)._iterations.value)
 
 
 def settable(where: str, optimizer: Any, cure: str) -> Any:

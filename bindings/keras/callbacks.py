@@ -152,7 +152,7 @@ class ScheduleCallback(keras.callbacks.Callback):
         (self.params or {}).pop(DRIVER, None)
 
 
-def _arguments(function: Callable[..., Any]) -> int:
+def _arguments(function: Any) -> int:
     """How many of (step, learning rate) a function takes."""
     try:
         parameters = signature(function).parameters.values()

@@ -80,7 +80,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def _on_host(self, step: Any, every: int) -> Any:
         value = self.schedule(step if every == 1 else _check.whole(0)("step", step) // every)
-        return ops.convert_to_tensor(np.clip(value, -LARGEST, LARGEST).astype(np.float32))
+        is_one = isinstance(value, float)
+        return ops.convert_to_tensor(_rounded(value) if is_one else np.clip(value, -LARGEST, LARGEST).astype("float32"))
 
     def _traced(self, step: Any, every: int) -> Any:
         if self._plan is None:
@@ -90,8 +91,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def rate_of(self, optimizer: Any, seen: int) -> float:
         """The rate of an optimizer that has seen so many micro-batches, as a number and without any tensor."""
-        value = self.schedule(seen // (self.every or _optimizers.micro_batches(optimizer)))
-        return float(np.float32(min(max(value, -LARGEST), LARGEST)))
+        return float(_rounded(self.schedule(seen // (self.every or _optimizers.micro_batches(optimizer)))))
 
     def get_config(self) -> dict[str, Any]:
         """The schedule as a spec, which `from_config` reads.
@@ -116,6 +116,11 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """
         given = config["schedule"]
         return cls(parse(given) if isinstance(given, str) else spec.from_dict(given), config.get("every"))
+
+
+def _rounded(value: float) -> np.float32:
+    """As float32; what is beyond it is its largest number."""
+    return np.float32(min(max(value, -LARGEST), LARGEST))
 
 
 def learning_rate(optimizer: Any) -> float:

@@ -1,5 +1,7 @@
 """The tasks of keras_trainer.py: what is trained in the process of a backend."""
 
+# ruff: noqa: ARG002, ARG005 - Keras names the arguments of callbacks
+
 import keras
 import numpy as np
 

@@ -370,11 +370,11 @@ def with_adam(k, weight, state):
     return weight - rate * state["m"] / (np.sqrt(state["s"]) + 1e-7)
 
 
-def with_decay(k, weight, state):
+def with_decay(k, weight, _):
     return weight - weight * DECAY(k) * 0.5 - 0.5
 
 
-def with_lion(k, weight, state):
+def with_lion(k, weight, _):
     weight -= weight * DECAY(k) * 0.5
     return weight - 0.5
 

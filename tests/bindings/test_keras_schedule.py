@@ -8,7 +8,7 @@ import lrcore as lr
 from cases import CASES
 from lrcore.tracing import NumpyOperations, traced
 
-UPDATES = 40
+UPDATES = 200
 FAR = 2**31 - 10
 SCHEDULES = [
     lr.Constant(0.1),
