@@ -117,7 +117,8 @@ class LayerRates(keras.optimizers.Optimizer):
 
     def _parallel_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
         """On the torch backend most optimizers have this in the place of `update_step`."""
-        scales = [self._lr_scale(variable) for variable in variables]
+        placed, index = self._lrcore_rates.placed, self._get_variable_index
+        scales = [placed[index(variable)].lr_scale for variable in variables]
         _foreach.update(self, super()._parallel_update_step, grads, variables, learning_rate, scales)
 
     def _apply_weight_decay(self, variables: Any) -> None:
@@ -129,13 +130,14 @@ class LayerRates(keras.optimizers.Optimizer):
             factor = found.lr_scale * found.weight_decay_scale
             if factor != 0.0 and self._use_weight_decay(variable):
                 groups.setdefault(factor, []).append(variable)
+        rate = keras.ops.convert_to_tensor(self.learning_rate) if groups else None
         for factor, group in groups.items():
-            with self._lrcore_rates.scaled(factor):
+            with self._lrcore_rates.taken_for(rate * factor):
                 super()._apply_weight_decay(group)
 
     def _get_current_learning_rate(self) -> Any:
-        rate, factor = super()._get_current_learning_rate(), self._lrcore_rates.factor
-        return rate if factor == 1.0 else rate * factor
+        rate = self._lrcore_rates.rate
+        return super()._get_current_learning_rate() if rate is None else rate
 
     def get_config(self) -> dict[str, Any]:
         """The config of the optimizer without layer rates, and the multipliers, which `from_config` reads."""
@@ -164,15 +166,15 @@ class _Rates:
         self.found = found
         self.paths: list[str] = []
         self.placed: list[Multiplier] = []
-        self.factor = 1.0  # of the learning rate, while weight decay is applied
+        self.rate: Any = None  # what the optimizer takes for its learning rate while it applies weight decay
 
     @contextmanager
-    def scaled(self, factor: float) -> Iterator[None]:
-        self.factor = factor
+    def taken_for(self, rate: Any) -> Iterator[None]:
+        self.rate = rate
         try:
             yield
         finally:
-            self.factor = 1.0
+            self.rate = None
 
     def place(self, variables: Sequence[Any]) -> None:
         """Finds the variables that the optimizer is built with.
