@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from twins import Twin, closely, compare, or_0
+from twins import Twin, closely, held_by, or_0, some
 
 from lrcore.dialects import composer, fastai, mlx
 from lrcore.dialects._dialect import PEERS
@@ -17,10 +17,6 @@ shares = or_0(1.0)
 spans = st.integers(1, 30)
 from_0 = st.integers(0, 20)
 gammas = st.floats(0.1, 1.0)
-
-
-def some(**fields):
-    return st.fixed_dictionaries(fields)
 
 
 def half_wave(share):
@@ -230,16 +226,7 @@ TWINS = [
 JOINS = {"fastai.combine_scheds", "mlx.join_schedules"}  # they take schedules: below
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_twin(twin, data):
-    compare(twin, data.draw(twin.arguments))
-
-
-@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
-def test_corner(twin, arguments):
-    compare(twin, arguments)
+test_twin, test_corner = held_by(TWINS)
 
 
 def test_every_schedule_has_a_twin():

@@ -4,8 +4,8 @@ import functools
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
-from twins import Twin, compare, or_0
+from hypothesis import strategies as st
+from twins import Twin, held_by, or_0, some
 
 from lrcore import Linear
 from lrcore.dialects import olmo
@@ -15,10 +15,6 @@ rates = st.floats(1e-4, 1.0)
 shares = or_0(1.0)
 spans = st.integers(1, 30)
 from_0 = st.integers(0, 20)
-
-
-def some(**fields):
-    return st.fixed_dictionaries(fields)
 
 
 def rise(t, first, peak, steps):
@@ -295,16 +291,7 @@ TWINS = [
 ]
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_twin(twin, data):
-    compare(twin, data.draw(twin.arguments))
-
-
-@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
-def test_corner(twin, arguments):
-    compare(twin, arguments)
+test_twin, test_corner = held_by(TWINS)
 
 
 def test_every_schedule_has_a_twin():

@@ -4,8 +4,8 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings, strategies as st
-from twins import FAR, Twin, compare, held, or_0
+from hypothesis import strategies as st
+from twins import FAR, Twin, held, held_by, or_0, some
 
 from lrcore import ExponentialDecay, Linear
 from lrcore.dialects import paddle
@@ -16,10 +16,6 @@ shares = or_0(1.0)
 spans = st.integers(1, 30)
 gammas = st.floats(0.1, 1.0)
 milestones = st.lists(st.integers(1, 60), max_size=4, unique=True).map(sorted)
-
-
-def some(**fields):
-    return st.fixed_dictionaries(fields)
 
 
 def half_wave(share):
@@ -204,16 +200,7 @@ TWINS = [
 ]
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_twin(twin, data):
-    compare(twin, data.draw(twin.arguments))
-
-
-@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
-def test_corner(twin, arguments):
-    compare(twin, arguments)
+test_twin, test_corner = held_by(TWINS)
 
 
 def test_every_schedule_has_a_twin():

@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
-from twins import Twin, compare, held, or_0
+from hypothesis import strategies as st
+from twins import Twin, held, held_by, or_0, some
 
 from lrcore.dialects import deepspeed, megatron, torchtitan
 from lrcore.dialects._dialect import PEERS
@@ -14,10 +14,6 @@ shares = or_0(1.0)
 spans = st.integers(1, 30)
 from_0 = st.integers(0, 20)
 log_or_linear = st.sampled_from(["log", "linear"])
-
-
-def some(**fields):
-    return st.fixed_dictionaries(fields)
 
 
 # ---- DeepSpeed: its batch n = -1 at construction, so update t has that of n = t - 1 ----
@@ -269,16 +265,7 @@ TWINS = [
 ]
 
 
-@pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.key)
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_twin(twin, data):
-    compare(twin, data.draw(twin.arguments))
-
-
-@pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in TWINS for corner in twin.corners])
-def test_corner(twin, arguments):
-    compare(twin, arguments)
+test_twin, test_corner = held_by(TWINS)
 
 
 def test_every_schedule_has_a_twin():

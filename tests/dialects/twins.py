@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
+import pytest
+from hypothesis import given, settings, strategies as st
 
 from lrcore.dialects._dialect import PEERS
 
@@ -21,6 +22,11 @@ class Twin:
     plain: Callable[..., float]
     strict: Callable[..., float] | None = None
     corners: tuple[dict[str, Any], ...] = ()
+
+
+def some(**fields):
+    """Arguments by their names, each drawn from its strategy."""
+    return st.fixed_dictionaries(fields)
 
 
 def or_0(most):
@@ -48,3 +54,19 @@ def closely(schedule, formula, arguments):
     worst = int(np.abs(table - expected).argmax())
     scale = max(float(np.abs(expected).max()), 1e-300)
     assert abs(table[worst] - expected[worst]) <= 1e-13 * scale, (worst, table[worst], expected[worst], schedule)
+
+
+def held_by(twins):
+    """The tests of a table: drawn arguments of each twin, and its corners."""
+
+    @pytest.mark.parametrize("twin", twins, ids=lambda twin: twin.key)
+    @settings(max_examples=40, deadline=None)
+    @given(data=st.data())
+    def test_twin(twin, data):
+        compare(twin, data.draw(twin.arguments))
+
+    @pytest.mark.parametrize(("twin", "arguments"), [(twin, corner) for twin in twins for corner in twin.corners])
+    def test_corner(twin, arguments):
+        compare(twin, arguments)
+
+    return test_twin, test_corner
