@@ -41,10 +41,24 @@ TOPICS = [
     "pictures",
     "torch",
     "tf1",
+    "keras",
 ]
 TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch", "tf1"}
 
-LIBRARIES = ["numpy", "scipy", "pandas", "numba", "numexpr", "jax", "jaxlib", "optax", "plotly", "torch", "tensorflow"]
+LIBRARIES = [
+    "numpy",
+    "scipy",
+    "pandas",
+    "numba",
+    "numexpr",
+    "jax",
+    "jaxlib",
+    "optax",
+    "plotly",
+    "torch",
+    "tensorflow",
+    "keras",
+]
 COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
 
 
