@@ -168,6 +168,7 @@ def fitted(task):
 def resumed(task):
     """The other half, from the saved model."""
     model = keras.models.load_model(task["path"], custom_objects={"slope": slope})
+    model.jit_compile = keras.config.backend() != "torch"
     return fit(model, task["updates"] // 2, task["updates"])
 
 
