@@ -1,8 +1,8 @@
 """The torch backend's optimizers that update a list of variables in one call, with a multiplier for each variable.
 
-(a) Variables with one multiplier are a call. That is what a step costs with few groups: on a CPU 1.0 to 1.2 times.
+(a) Variables with one multiplier are a call. That is what a step costs with few groups: on a CPU 1.1 to 1.3 times.
 (b) Each call computes its powers of the betas anew, 0.1 ms, so with many groups there is one call at the largest rate,
-    and each variable goes its part of that step: 1.1 to 1.3 times, however many groups. This is the same only because
+    and each variable goes its part of that step: 1.4 to 1.6 times, however many groups. This is the same only because
     none of these optimizers reads a variable that it steps on, and all steps are in proportion to the rate. The
     variables are 0 meanwhile, so that no step is rounded to the digits of what it is added to. For SGD, whose step is
     one addition, calls stay cheaper.
