@@ -162,28 +162,28 @@ class DropIn(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Steps the scheduler, after the optimizer's update; as torch's."""
-        own, alike = self.__dict__, self._alike
-        count = own["_step_count"]
-        if alike is not None and epoch is None and count != 1:
-            weight, groups, size, limit, root, low, momentum = alike
-            last, now = own["_last_lr"][0], own["last_epoch"] + 1
-            if own["optimizer"].param_groups is groups and len(groups) == size and now <= limit:
+        alike = self._alike
+        if alike is not None and epoch is None:
+            own, weight, optimizer, groups, size, limit, root, low, momentum = alike
+            last, now, count = own["_last_lr"][0], own["last_epoch"] + 1, own["_step_count"]
+            if optimizer.param_groups is groups and len(groups) == size and now <= limit and count != 1:
                 w = weight(now)
                 rate = w * root + (1.0 - w) * low if low else w * root
                 for group in groups:
                     if group["lr"] is not last:
+                        _undo(groups, group, own["_last_lr"])
                         break
                     group["lr"] = rate
                 else:
-                    if momentum is not None:
-                        momentum(groups, now, w)
                     own["last_epoch"], own["_step_count"] = now, count + 1
                     own["_last_lr"] = [rate] if size == 1 else [rate] * size
+                    if momentum is not None:
+                        momentum(groups, now, w)
                     return
-                _undo(groups, group, own["_last_lr"])
-        elif count == 1 or epoch is not None:
+        own = self.__dict__
+        if own["_step_count"] == 1 or epoch is not None:
             self._warn(epoch)
-        own["_step_count"] = count + 1
+        own["_step_count"] += 1
         if self._ready is None or epoch is not None or not self._step_fast(own, self._ready):
             self._update_lr(epoch)
 
@@ -381,7 +381,8 @@ class DropIn(LRScheduler):
         if [mix(w, root, lows[0]) for root in roots] != self._last_lr:  # as a rate that was kept
             return
         if is_alone and not self._overwrites and len({*roots}) == 1:
-            self._alike = self._weight, groups, len(groups), LAST_STEP, roots[0], lows[0], self._momentum_writer()
+            at = self.optimizer, groups, len(groups), LAST_STEP
+            self._alike = self.__dict__, self._weight, *at, roots[0], lows[0], self._momentum_writer()
         else:
             bases = list(self.base_lrs)
             fixed = self._weight, groups, len(groups), bases, roots, lows[0], self._momentum_writer()

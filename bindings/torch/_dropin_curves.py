@@ -202,7 +202,8 @@ class CosineAnnealingLR(_Chainable, peer.CosineAnnealingLR):
     def _prepare(self, is_alone: bool) -> None:
         super()._prepare(is_alone)
         if self._alike and isinstance(self._weight, _Wave) and self.last_epoch < self._weight.steps:
-            self._alike = (self._weight.fall, *self._alike[1:3], self._weight.steps, *self._alike[4:])
+            own, _, *at, _, root, low, momentum = self._alike
+            self._alike = own, self._weight.fall, *at, self._weight.steps, root, low, momentum
 
     def _odd_weight(self) -> Weight:
         return closed_form("CosineAnnealingLR", T_max=self.T_max, eta_min=0.0)

@@ -202,7 +202,8 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
         rates, momenta = self._made()
         if len({*rates}) == 1 and len({*momenta}) < 2:
             momentum = partial(_one_momentum, momenta[0], self.use_beta1) if self.cycle_momentum else None
-            self._alike = rates[0], groups, len(groups), self.total_steps, 1.0, 0.0, momentum
+            at = self.optimizer, groups, len(groups), self.total_steps
+            self._alike = self.__dict__, rates[0], *at, 1.0, 0.0, momentum
 
     def _adopt(self, group: dict[str, Any]) -> None:
         """A new group's own rate is its `max_lr`."""

@@ -19,8 +19,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrcore.bindings.torch._dropin import TORCHS
 from lrcore.bindings.torch._dropin_rates import copied, put_back, with_group_rates
 
-NO_TURN: tuple[Any, Any, float] = (None, None, 0)
-
 
 def begin(scheduler: Any) -> None:
     """From the rates that are there, as a scheduler does when it is built."""
@@ -127,7 +125,7 @@ class SequentialLR(_Nested, peer.SequentialLR):
 
     __slots__ = ("_turn",)
 
-    _turn: tuple[Any, Any, float]  # whose turn it is, its step, and the milestone that ends it
+    _turn: Any  # its own attributes, the step and the attributes of the one whose turn it is, and where that ends
 
     def __init__(
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
@@ -143,14 +141,13 @@ class SequentialLR(_Nested, peer.SequentialLR):
 
     def step(self) -> None:  # type: ignore[override]
         """Steps the scheduler whose turn it is."""
-        own = self.__dict__
+        own, step, part, until = self._turn
         epoch = own["last_epoch"] = own["last_epoch"] + 1
-        scheduler, step, until = self._turn
         if epoch < until:
             step()
+            own["_last_lr"] = part["_last_lr"]
         else:
-            scheduler = self._next_turn(epoch)
-        own["_last_lr"] = scheduler._last_lr
+            own["_last_lr"] = self._next_turn(epoch)._last_lr
 
     def _next_turn(self, epoch: int) -> Any:
         """The scheduler of an epoch, entered or stepped."""
@@ -161,25 +158,27 @@ class SequentialLR(_Nested, peer.SequentialLR):
             enter(scheduler)
         else:
             scheduler.step()
-        self._turn = scheduler, scheduler.step, milestones[at] if at < len(milestones) else math.inf
+        if "_last_lr" in scheduler.__dict__:
+            until = milestones[at] if at < len(milestones) else math.inf
+            self._turn = self.__dict__, scheduler.step, scheduler.__dict__, until
         return scheduler
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name in ("last_epoch", "_milestones", "_schedulers"):
-            object.__setattr__(self, "_turn", NO_TURN)
+            object.__setattr__(self, "_turn", (self.__dict__, None, None, 0))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._turn = NO_TURN
+        self._turn = self.__dict__, None, None, 0
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes a state, of torch's class too, and writes its rates into the groups."""
         super().load_state_dict(state_dict)
-        self._turn = NO_TURN
+        self._turn = self.__dict__, None, None, 0
 
 
 class ChainedScheduler(_Nested, peer.ChainedScheduler):
