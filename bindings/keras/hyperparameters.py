@@ -11,7 +11,7 @@ from lrcore import Schedule as Rates, _check
 from lrcore.bindings.keras import _optimizers
 from lrcore.bindings.keras.schedule import Schedule
 
-# Numbers of which every optimizer of Keras computes anew at each update, if it has them.
+# What an optimizer of Keras looks up at each update, if it has it.
 NAMES = ("momentum", "weight_decay", "beta_1", "beta_2", "rho")
 
 
@@ -68,9 +68,7 @@ def _check_name(optimizer: Any, name: str) -> None:
         close = _check.did_you_mean(name, known)
         raise ValueError(f"scheduled: expected a number of {kind} ({', '.join(known)}), got {name!r}{close}")
     if name == "momentum" and optimizer.built and optimizer.momentum == 0:
-        raise ValueError(
-            f"scheduled.momentum: expected an optimizer with momentum, got a {kind} built without: make it anew"
-        )
+        raise ValueError(f"scheduled.momentum: expected a {kind} with momentum, got one that was built without it")
 
 
 def _class(kind: Any, made: dict[str, Schedule]) -> type:
