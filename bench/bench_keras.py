@@ -1,4 +1,5 @@
-"""An update of Keras' optimizers with layer rates, beside the plain optimizer, on each backend: 100 variables.
+"""An update of Keras' optimizers with layer rates, beside the plain optimizer, on each backend: 100 variables. And what
+`_keras_fit` has of schedules.
 
 Gradients are given, so that nothing but the update is timed: compiled on TensorFlow and JAX, as in a training step. A
 process has one backend, so each has its own.
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from bench import _keras_fit
 from bench._measure import Kind, Line, Row, measured
 
 BACKENDS = ["tensorflow", "jax", "torch"]
@@ -126,6 +128,7 @@ def lines() -> Iterator[Line]:
                 bound=BOUND,
                 tolerance=1e-6,
             )
+    yield from _keras_fit.lines()
 
 
 def rows() -> list[Row]:
