@@ -421,6 +421,7 @@ class DropIn(LRScheduler):
 
         As in torch the parameters of the state win, and a warning says where they differ.
         """
+        self._adopt_new_groups()
         state = dict(state_dict)
         group_rates, roots = state.pop("group_lrs", None), state.pop("root_lrs", None)
         before = self._parameters()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ class StepLR(_Chainable, peer.StepLR):
     """
 
     def _make_weight(self) -> Weight:
-        return weight_of(lambda: dialect.StepLR(1.0, self.step_size, self.gamma), self._odd_weight())
+        size = abs(Fraction(self.step_size).numerator)  # torch's recursion asks for epoch % step_size == 0
+        return weight_of(lambda: dialect.StepLR(1.0, size, self.gamma), self._odd_weight())
 
     def _odd_weight(self) -> Weight:
         return closed_form("StepLR", step_size=self.step_size, gamma=self.gamma)
@@ -58,9 +60,8 @@ class MultiStepLR(_Chainable, peer.MultiStepLR):
     """
 
     def _make_weight(self) -> Weight:
-        return weight_of(
-            lambda: dialect.MultiStepLR(1.0, list(self.milestones.elements()), self.gamma), self._odd_weight()
-        )
+        met = [int(at) for at in self.milestones.elements() if at >= 0 and at == int(at)]  # by torch's recursion
+        return weight_of(lambda: dialect.MultiStepLR(1.0, met, self.gamma), self._odd_weight())
 
     def _odd_weight(self) -> Weight:
         return closed_form("MultiStepLR", milestones=Counter(self.milestones), gamma=self.gamma)
@@ -77,6 +78,9 @@ class ConstantLR(_Chainable, peer.ConstantLR):
     """
 
     def _make_weight(self) -> Weight:
+        if self.total_iters != int(self.total_iters):
+            factor = self.factor
+            return lambda _epoch: factor  # torch's recursion waits for epoch == total_iters
         return weight_of(
             lambda: dialect.ConstantLR(1.0, self.factor, self.total_iters, strict=True), self._odd_weight()
         )
@@ -258,6 +262,7 @@ class _Lambdas(DropIn):
     def _prepare(self, _is_alone: bool) -> None:
         groups = self.optimizer.param_groups
         self._ready = [groups, len(groups)] if {type(group["lr"]) for group in groups} == {float} else None
+        self._roots = None if self._ready else self._roots  # the fast path does not keep them
 
     def _step_fast(self, own: dict[str, Any], ready: list[Any]) -> bool:
         groups, count = ready

@@ -93,7 +93,8 @@ class CyclicLR(_Overwriting, peer.CyclicLR):
         return near(self.base_lrs[at])
 
     def _adopt(self, group: dict[str, Any]) -> None:
-        self.max_lrs.append(copied(group["lr"]) * (self.max_lrs[0] / self.base_lrs[0]) if self.base_lrs[0] else 0.0)
+        lr = group.get("initial_lr", group["lr"])  # of a state that is loaded
+        self.max_lrs.append(copied(lr) * (self.max_lrs[0] / self.base_lrs[0]) if self.base_lrs[0] else 0.0)
         if self.cycle_momentum:
             for listed, name in ((self.max_momentums, "max_momentum"), (self.base_momentums, "base_momentum")):
                 listed.append(group.setdefault(name, listed[0]))
@@ -208,11 +209,11 @@ class OneCycleLR(_Overwriting, peer.OneCycleLR):
     def _adopt(self, group: dict[str, Any]) -> None:
         """A new group's own rate is its `max_lr`."""
         first = self.optimizer.param_groups[0]
-        peak = float(group["lr"])
-        group["max_lr"] = peak
-        group["initial_lr"], group["min_lr"] = (
-            peak * (float(first[name]) / float(first["max_lr"])) for name in ("initial_lr", "min_lr")
-        )
+        if "max_lr" not in group:  # which a state that is loaded has
+            peak = group["max_lr"] = float(group["lr"])
+            group["initial_lr"], group["min_lr"] = (
+                peak * (float(first[name]) / float(first["max_lr"])) for name in ("initial_lr", "min_lr")
+            )
         for name in ("max_momentum", "base_momentum") if self.cycle_momentum else ():
             group.setdefault(name, first[name])
 

@@ -16,12 +16,12 @@ import weakref
 import pytest
 import resume_matrix
 import torch
+from dropin_runs import CHAINED, UPDATES, assert_same, optimizer_of, rates
 from hypothesis import given, settings, strategies as st
 from resume_matrix import TORCH
 
 from lrcore.bindings.torch import Scheduler, lr_scheduler as dropins
 
-UPDATES = 60
 NAMES = sorted(set(resume_matrix.CASES))
 MODULES = ["_dropin", "_dropin_curves", "_dropin_cycles", "_dropin_nested", "_dropin_plateau"]
 
@@ -49,43 +49,6 @@ def test_each_is_torchs_class_and_has_its_signature(name):
 
 
 # ---- The same numbers ----
-
-
-def optimizer_of(kinds="ft", rate=0.1, **options):
-    """A group for each letter: f a float, d a float64 tensor, t a float32 tensor."""
-    groups = []
-    for at, kind in enumerate(kinds):
-        lr = rate * (at + 1) ** 2
-        dtype = {"d": torch.float64, "t": torch.float32}.get(kind)
-        groups.append(
-            {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": torch.tensor(lr, dtype=dtype) if dtype else lr}
-        )
-    return torch.optim.SGD(groups, lr=rate, momentum=0.9, **options)
-
-
-def trace(of, build, kinds, updates=UPDATES, metrics=None):
-    """The rate and the momentum of every group at each update."""
-    optimizer = optimizer_of(kinds)
-    made = build(of, optimizer)
-    rows = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for update in range(updates):
-            rows.append(
-                [number for group in optimizer.param_groups for number in (float(group["lr"]), group["momentum"])]
-            )
-            optimizer.step()
-            for scheduler in made if isinstance(made, list) else [made]:
-                is_plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-                scheduler.step(*([metrics[update]] if is_plateau else []))
-    return rows
-
-
-def assert_same(build, kinds, tolerance=1e-15, **options):
-    """To 1e-12; near 0 torch's own cosine is off by some 1e-17 of the rate it starts from."""
-    theirs, ours = (trace(of, build, kinds, **options) for of in (TORCH, dropins))
-    for update, (expected, found) in enumerate(zip(theirs, ours, strict=True)):
-        assert found == pytest.approx(expected, rel=1e-12, abs=tolerance), f"update {update}"
 
 
 share = st.floats(0.01, 1.0)
@@ -153,11 +116,6 @@ def build_of(name, options):
 @given(data=st.data(), kinds=st.sampled_from(["ff", "fd", "dd"]))
 def test_one_alone(name, data, kinds):
     assert_same(build_of(name, data.draw(EVERY[name])), kinds)
-
-
-# torch's recursion divides by the weight of the update before, for a cosine of 70 updates as little as 5e-4: an ulp of
-# a rate, 1e-17, comes to 1e-13 there.
-CHAINED = 1e-13
 
 
 @settings(max_examples=60, deadline=None)
@@ -277,40 +235,6 @@ def test_fractions_of_an_epoch():
         assert scheduler.get_last_lr()[0] == pytest.approx(0.05 * (1 + math.cos(math.pi * epoch / 4)))
     scheduler.step()
     assert scheduler.get_last_lr()[0] == pytest.approx(0.05 * (1 + math.cos(math.pi * 2.5 / 4)))
-
-
-@pytest.mark.parametrize("is_patched", [False, True], ids=["", "in torch's module"])
-def test_in_the_places_of_torchs_own_classes(monkeypatch, is_patched):
-    """Where they fall back on torch's formulas, they must not find themselves."""
-    if is_patched:
-        for name in set(dropins.__all__) & set(torch.optim.lr_scheduler.__all__):
-            monkeypatch.setattr(torch.optim.lr_scheduler, name, getattr(dropins, name))
-        monkeypatch.setattr(torch.optim.swa_utils, "SWALR", dropins.SWALR)
-    restarts = dropins.CosineAnnealingWarmRestarts(optimizer_of("f", 1.0), 8, 3)
-    restarts.step(10.0)
-    assert restarts.get_last_lr() == pytest.approx([(1 + math.cos(math.pi / 12)) / 2])
-    cycle = dropins.CyclicLR(optimizer_of("f"), 0.0, 1.0, 4, scale_fn=lambda cycle: 1 / cycle**2)
-    assert rates(cycle, 13) == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0, 0.0625, 0.125, 0.1875, 0.25])
-    old = dropins.OneCycleLR(optimizer_of("f"), 1.0, 11, pct_start=0.5, div_factor=2.0, final_div_factor=1.0)
-    del old._anneal_func_type
-    old.load_state_dict({**old.state_dict(), "anneal_func": lambda start, end, share: start + (end - start) * share})
-    assert rates(old, 6) == pytest.approx([0.5 + update / 9 for update in range(5)] + [1 - 0.5 * 0.5 / 5.5])
-    mixed = restarts.optimizer
-    parts = [dropins.ConstantLR(mixed, 0.5), TORCH.CosineAnnealingWarmRestarts(mixed, 4)]
-    found = rates(dropins.SequentialLR(mixed, parts, [1]), 3)
-    assert found == pytest.approx([0.5, 1.0, (1 + math.cos(math.pi / 4)) / 2])
-
-
-def rates(scheduler, updates):
-    """Those of the first group, one for each update."""
-    found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(updates):
-            found.append(float(scheduler.optimizer.param_groups[0]["lr"]))
-            scheduler.optimizer.step()
-            scheduler.step()
-    return found
 
 
 def test_one_cycle_holds_its_end_and_then_refuses():
