@@ -7,12 +7,14 @@ scheduler that nobody keeps is gone at once, and takes its factor with it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet, ref
+from weakref import ref
 
 from torch import Tensor, no_grad
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import SequentialLR
 
 from lrcore.bindings.torch._driven import Group, Slot, held, replace
 from lrcore.bindings.torch._late import unwrapped
@@ -28,9 +30,9 @@ class Board:
 
     def __init__(self) -> None:
         self._members: list[ref[Scheduler]] = []
-        self._round: WeakSet[Scheduler] = WeakSet()  # those that have stepped since one stepped twice
+        self._drivers: dict[tuple[int, Slot], list[tuple[ref[Scheduler], str]]] | None = None  # of each slot
         self._tensors: dict[tuple[int, Slot], Tensor] = {}
-        self._writers: list[Scheduler] = []
+        self._writers: list[ref[Scheduler]] = []
         self._scales: list[dict[str, Any]] = []
 
     # ---- Who drives what ----
@@ -55,12 +57,14 @@ class Board:
     def _left(self, *gone: ref[Scheduler]) -> None:
         """A scheduler is no more: the values of the others no longer have its factor."""
         self._members = [member for member in self._members if member not in gone]
+        self._drivers = None
         for member in self.members():
             if member.is_shared:
                 member.refresh()
 
     def forget_plans(self) -> None:
         """Who shares what with whom has changed."""
+        self._drivers = None
         for member in self.members():
             member.forget_plan()
 
@@ -70,35 +74,30 @@ class Board:
         for member in self.members():
             member.refresh()
 
+    def groups_changed(self) -> None:
+        """The slots are others."""
+        self._drivers = None
+
     def sharing(self, position: int, slot: Slot) -> list[tuple[Scheduler, str]]:
-        """The schedulers that drive a slot, each with its name of it."""
-        return [
-            (member, name)
-            for member in self.members()
-            for name, place, _, own in member.slots()
-            if (place, own) == (position, slot)
-        ]
-
-    # ---- Turns ----
-
-    def stepped(self, scheduler: Scheduler) -> None:
-        """A scheduler has made a step of its own; when it has done so before, another update has passed."""
-        if scheduler in self._round:
-            self._round.clear()
-        self._round.add(scheduler)
+        """The schedulers that drive a slot, each with its name of it, in the order of construction."""
+        if self._drivers is None:
+            self._drivers = {}
+            for member in self.members():
+                for name, place, _, own in member.slots():
+                    self._drivers.setdefault((place, own), []).append((ref(member), name))
+        listed = [(member(), name) for member, name in self._drivers.get((position, slot), ())]
+        return [(member, name) for member, name in listed if member is not None]
 
     def take_over(self, scheduler: Scheduler) -> None:
-        """A scheduler is put in charge by a SequentialLR at a milestone: the part before it rests until its next step.
+        """A scheduler is put in charge by a SequentialLR at a milestone: what is in its other parts rests.
 
-        Which one that is, the SequentialLR does not say. Those that drive the same and have made no step for this
-        update rest. Among them may be some that are still to step, as side by side with the SequentialLR: they are in
-        charge again when they do, before the optimizer's update.
+        Torch does not say which SequentialLR that is. It is looked for among the callers, as nothing else tells the
+        part that has ended from a factor beside the sequence, which goes on.
         """
-        sharing = [member for member in self.members() if member is not scheduler and member.shares_with(scheduler)]
-        late = [member for member in sharing if member not in self._round and member.is_in_charge()]
-        for member in late or sharing:
-            member.rest()
-        self.stepped(scheduler)
+        inside = _beside(scheduler)
+        for member in self.members():
+            if member in inside:
+                member.rest()
 
     # ---- What the groups have to keep ----
 
@@ -112,7 +111,8 @@ class Board:
 
     def before_load(self, groups: list[Group]) -> None:
         """Notes what a state that is about to be loaded would lose."""
-        self._writers = [member for member in self.members() if member.is_in_charge() and member.wrote_last()]
+        # Weakly: where the load fails, torch does not call `after_load`.
+        self._writers = [ref(member) for member in self.members() if member.is_in_charge() and member.wrote_last()]
         self._scales = [{key: group[key] for key in group if key.endswith("_scale")} for group in groups]
 
     def after_load(self, groups: list[Group]) -> None:
@@ -127,8 +127,10 @@ class Board:
             for key, scale in scales.items():
                 group.setdefault(key, scale)
         writers, self._writers = self._writers, []
-        for member in writers:
-            member.refresh()
+        for writer in writers:
+            member = writer()
+            if member is not None:
+                member.refresh()
 
     @staticmethod
     def _restore(group: Group, slot: Slot, tensor: Tensor) -> None:
@@ -138,6 +140,23 @@ class Board:
         with no_grad():
             tensor.copy_(loaded) if isinstance(loaded, Tensor) else tensor.fill_(loaded)
         replace(group, slot, tensor)
+
+
+def _beside(scheduler: Scheduler) -> set[Any]:
+    """All in the other parts of the SequentialLR that calls; nothing where none does."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, SequentialLR):
+            parts = [_inside(part) for part in owner._schedulers]
+            return {one for part in parts if scheduler not in part for one in part}
+        frame = frame.f_back  # type: ignore[assignment]
+    return set()
+
+
+def _inside(part: Any) -> set[Any]:
+    """A scheduler, and all that are nested in it."""
+    return {part}.union(*map(_inside, getattr(part, "_schedulers", ())))
 
 
 def board_of(optimizer: Optimizer) -> Board:
@@ -158,16 +177,18 @@ def _watch_new_groups(optimizer: Optimizer, board: Board) -> None:
 
     As torch wraps `optimizer.step`: on the instance, without a reference to it that would keep it alive.
     """
-    method: Any = optimizer.add_param_group
-    function = getattr(method, "__func__", None)
-    own = ref(optimizer)
-    if function is not None:  # else somebody has wrapped it already
-        del method
+    own, bound = ref(optimizer), optimizer.add_param_group
+    unbound = getattr(bound, "__func__", None)
+    if unbound is not None:  # else somebody has wrapped it already
+        del bound
 
     def add_param_group(param_group: dict[str, Any]) -> None:
         optimizer = own()
         assert optimizer is not None
-        function(optimizer, param_group) if function is not None else method(param_group)
+        if unbound is None:
+            bound(param_group)
+        else:
+            unbound(optimizer, param_group)
         try:
             board.refresh()
         except (TypeError, ValueError):

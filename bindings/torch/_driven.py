@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore import Schedule, _check
@@ -104,17 +104,22 @@ def scale_of(group: Group, param: str) -> float:
     return 1.0 if scale == 1.0 else _check.not_negative(f"{param}_scale of a group", scale)
 
 
+def as_held(present: Any, value: float) -> float:
+    """A value as a slot holds it: in a tensor, rounded to its dtype."""
+    return float(tensor(value, dtype=present.dtype)) if isinstance(present, Tensor) else value
+
+
 def unaliased(given: Any) -> Any:
     """A number, or a copy of a tensor."""
     return given.clone() if isinstance(given, Tensor) else given
 
 
-def holders(groups: list[Group], tensor: Tensor) -> list[tuple[int, Slot]]:
+def holders(groups: list[Group], wanted: Tensor) -> list[tuple[int, Slot]]:
     """Every slot of the groups that holds a tensor: torch gives all groups the one of its argument."""
     found = []
     for position, group in enumerate(groups):
-        found += [(position, Slot(key)) for key, given in group.items() if given is tensor]
-        found += [(position, Slot("betas", at)) for at, beta in enumerate(group.get("betas", ())) if beta is tensor]
+        found += [(position, Slot(key)) for key, given in group.items() if given is wanted]
+        found += [(position, Slot("betas", at)) for at, beta in enumerate(group.get("betas", ())) if beta is wanted]
     return found
 
 
@@ -159,18 +164,22 @@ class Plan:
                 return
         self.parts.append(Part(value, slot.key, [group], [scale]))
 
-    def own_tensors(self) -> list[tuple[int, Slot, Tensor]]:
-        """The tensors of its slots, none of them shared with a slot that needs another value."""
-        wanted = {(self._place_of(group), slot): (value, scale) for value, group, slot, scale in self.rest}
+    def separate_tensors(self) -> list[tuple[int, Slot, Tensor]]:
+        """Gives each of its slots a tensor of its own, and tells them: torch gives all groups that of its argument.
+
+        The first of the slots keeps the tensor, unless a slot that is not its own has it as well.
+        """
+        ahead = {(self._place_of(group), slot): group for _, group, slot, _ in self.rest}
         found = []
-        for (position, slot), what in wanted.items():
-            group = self.listed[position]
-            tensor = held(group, slot)
-            if not isinstance(tensor, Tensor):
+        for (position, slot), group in list(ahead.items()):
+            del ahead[position, slot]
+            present = held(group, slot)
+            if not isinstance(present, Tensor):
                 continue
-            if any(wanted.get(place) != what for place in holders(self.listed, tensor)):
-                tensor = replace(group, slot, tensor.clone())
-            found.append((position, slot, tensor))
+            others = {*holders(self.listed, present)} - {(position, slot)}
+            if others - {*ahead}:
+                present = replace(group, slot, present.clone())
+            found.append((position, slot, present))
         return found
 
     def _place_of(self, group: Group) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import lrcore
@@ -13,7 +14,7 @@ from lrcore import Schedule, _check
 from lrcore.bindings.torch._driven import Driven
 from lrcore.schedule import LAST_STEP
 
-LONGEST_SPEC = 600  # characters of JSON that a checkpoint carries, so that a state stays below 1 kB
+LONGEST_STATE = 850  # characters of JSON, of a state with its schedules; a longer one has their fingerprint only
 NEEDED = ("last_epoch", "fingerprint")
 
 # Below 0 it waits for its turn in a SequentialLR of torch, which counts down once more at each level of nesting.
@@ -41,7 +42,7 @@ class Loaded:
 
 
 def identity(driven: Driven, groups: tuple[int, ...] | None) -> dict[str, Any]:
-    """What tells schedules apart: their specs, unless they are long, and a fingerprint of them all."""
+    """What tells schedules apart: their specs, and a fingerprint of them all."""
     told = {name: _without_repeats(schedules) for name, schedules in driven.items()}
     specs = {name: [schedule.to_dict() for schedule in schedules] for name, schedules in told.items()}
     prints = {name: [schedule.fingerprint() for schedule in schedules] for name, schedules in told.items()}
@@ -51,8 +52,17 @@ def identity(driven: Driven, groups: tuple[int, ...] | None) -> dict[str, Any]:
     else:
         text = json.dumps([prints, groups], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    is_short = len(json.dumps(specs)) <= LONGEST_SPEC
-    return {"schedules": specs if is_short else None, "fingerprint": fingerprint}
+    return {"schedules": specs, "fingerprint": fingerprint}
+
+
+def within_limit(state: dict[str, Any]) -> dict[str, Any]:
+    """A state that stays small: without the schedules, if these are long."""
+    return {**state, "schedules": None} if len(json.dumps(state)) > LONGEST_STATE else state
+
+
+def runs(values: list[float]) -> list[list[float]]:
+    """Values one after another as [value, how many]: groups mostly have the same."""
+    return [[value, len(list(same))] for value, same in groupby(values)]
 
 
 def _without_repeats(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
@@ -72,7 +82,8 @@ def read(where: str, state: Any, driven: Driven, ours: dict[str, Any], on_mismat
         raise ValueError(
             f"{where}: expected a state of lrcore.bindings.torch.Scheduler, got one without {', '.join(missing)}"
         )
-    if state.get("fingerprint") != ours["fingerprint"]:
+    is_another = state.get("fingerprint") != ours["fingerprint"]
+    if is_another:
         told = _difference(driven, state)
         if on_mismatch == "raise":
             raise ValueError(f"{where}: {told}")
@@ -84,13 +95,19 @@ def read(where: str, state: Any, driven: Driven, ours: dict[str, Any], on_mismat
         step_count=_count(f"{where}['_step_count']", state.get("_step_count", 1)),
         plateau=state.get("plateau"),
         rests=_check.flag(f"{where}['rests']", state.get("rests", False)),
-        values=None if values is None or on_mismatch != "raise" else _numbers(f"{where}['values']", values),
+        values=None if values is None or is_another else _values(f"{where}['values']", values),
     )
 
 
-def _numbers(where: str, given: Any) -> list[float]:
-    listed = _check.items(where, given, "numbers")
-    return [_check.number(f"{where}[{at}]", rate) for at, rate in enumerate(listed)]
+def _values(where: str, given: Any) -> list[float]:
+    """Values from their runs; one that is not finite, as a hand may have written, is taken as it is."""
+    values: list[float] = []
+    for at, run in enumerate(_check.items(where, given, "runs of values")):
+        value, count = run if isinstance(run, (list, tuple)) and len(run) == 2 else (None, None)
+        if type(value) is not float or type(count) is not int or count < 1:
+            _check.refuse(f"{where}[{at}]", "a value and how many there are of it", run)
+        values += [value] * count
+    return values
 
 
 def _difference(driven: Driven, state: dict[str, Any]) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import mode
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from torch import Tensor, tensor
-
-from lrcore.bindings.torch._driven import held
+from lrcore.bindings.torch._driven import as_held, held
 from lrcore.bindings.torch._late import unwrapped
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class Audit:
     scheduler was stepped. Made by `Scheduler.audit()`; it ends with `close()`, or as a context manager. While it runs
     it costs a few microseconds an update, and reads a tensor's value, for which a GPU is waited for: it is a tool
     for the first hundred updates, not for a run.
+
+    Of schedulers that multiply, each says what it and the others, where they stand, come to: audit each of them.
 
     Culprits that it tells apart: the scheduler is never stepped; stepped once an epoch; stepped N times an update (by
     Accelerate with several processes, once a micro-batch, or once by the trainer and once by hand); updates that AMP
@@ -101,8 +102,7 @@ class Audit:
         present = held(group, slot)
 
         def value_at(update: int) -> float:
-            value = scheduler.value_at(name, position, group, slot, update)
-            return float(tensor(value, dtype=present.dtype)) if isinstance(present, Tensor) else value
+            return as_held(present, scheduler.value_at(name, position, group, slot, update))
 
         update = self._begin + len(self.used)
         return Used(
@@ -195,11 +195,16 @@ def _kind(culprit: str | None) -> str:
 
 def _irregular(between: list[int], scale: int) -> str:
     """What steps that are not the same each time look like."""
-    stepped = [at for at, steps in enumerate(between) if steps]
-    gaps = {after - before for before, after in pairwise(stepped)}
-    if max(between) <= scale and len(gaps) <= 1:
-        every = f"every {gaps.pop()} updates" if gaps else "in all"
-        return f"once an epoch: stepped once {every}"
+    usual = mode(between)
+    if usual > scale and min(between) > 0:
+        return f"stepped {usual / scale:g} times an update"
     if min(between) >= scale:
         return f"stepped although the update was skipped, {sum(between) // scale - len(between)} times (AMP)"
-    return "stepped irregularly"
+    stepped = [at for at, steps in enumerate(between) if steps]
+    gaps = [after - before for before, after in pairwise(stepped)]
+    if max(between) > scale or min(gaps, default=2) < 2:
+        return "stepped irregularly"
+    if not gaps:
+        return "once an epoch: stepped once in all"
+    every = f"{min(gaps)}" if min(gaps) == max(gaps) else f"{min(gaps)} to {max(gaps)}"
+    return f"once an epoch: stepped once every {every} updates"

@@ -19,6 +19,7 @@ from lrcore.bindings.torch._driven import (
     Group,
     Plan,
     Slot,
+    as_held,
     driven,
     held,
     positions,
@@ -54,7 +55,8 @@ class Scheduler(LRScheduler):
     `ChainedScheduler`, `state_dict()` is of plain types. (A `SequentialLR` of torch within another one of torch's
     counts wrongly, whatever is in it; `>>` and our `lr_scheduler.SequentialLR` do not.) Where a hyper-parameter is a
     tensor, that tensor is filled in place, in its own dtype, without waiting for its device; it stays the same tensor
-    when the optimizer loads a state.
+    when the optimizer loads a state. Groups that share the tensor of torch's argument get one each, so build the
+    scheduler before a step is compiled or captured.
 
     **Several at once.** A list gives each group its own schedule, its last one to all groups that follow. A dict drives
     several hyper-parameters: `{"lr": up_and_down, "momentum": down_and_up}`. "betas" or "beta1" is Adam's first beta,
@@ -64,7 +66,8 @@ class Scheduler(LRScheduler):
 
     **Other hands.** The value overwrites what anything else makes of the group, as torch's own schedulers in a
     ChainedScheduler, a plateau scheduler of torch, or a line of the user's. That would be lost in silence, so it
-    warns once. Multiply schedules (`a * b`) instead, give `plateau=`, or use `lrcore.bindings.torch.lr_scheduler`.
+    warns once, where it sees it without asking a device: in the first group, if that holds a float; `audit` looks at
+    all. Multiply schedules (`a * b`) instead, give `plateau=`, or use `lrcore.bindings.torch.lr_scheduler`.
 
     Args:
         optimizer: the optimizer whose groups it drives, or what Accelerate has made of it.
@@ -328,12 +331,12 @@ class Scheduler(LRScheduler):
         if not self.is_shared:
             plan.write(self.updates)
             return
-        self._board().stepped(self)
         for name, position, group, slot in self.slots():
             put(group, slot, self.value_at(name, position, group, slot, self.updates))
 
     def _planned(self) -> Plan:
         board = self._board()
+        board.groups_changed()
         plan = Plan(self.optimizer.param_groups)
         values: dict[tuple[int, str], Any] = {}  # of each schedule one function, so that its groups make one part
         self.is_shared = False
@@ -344,7 +347,7 @@ class Scheduler(LRScheduler):
             board.let_go(position, slot)
             self.is_shared = self.is_shared or len(board.sharing(position, slot)) > 1
         plan.settle()
-        for position, slot, tensor in plan.own_tensors():
+        for position, slot, tensor in plan.separate_tensors():
             board.keep(position, slot, tensor)
         if self.is_shared:
             plan.plain = []
@@ -490,17 +493,20 @@ class Scheduler(LRScheduler):
             values = None
         """
         is_in_charge = not self._rests and self.wrote_last()
+        values = None if is_in_charge else [float(held(group, slot)) for _, _, group, slot in self.slots()]
         # The same keys whatever the groups hold: torch.distributed.checkpoint asks a checkpoint for those that there
         # are before it is loaded. Copies, as it loads into them.
-        return {
-            "last_epoch": self.last_epoch,
-            "step_scale": self.step_scale,
-            "_step_count": self._step_count,
-            **copy.deepcopy(self._identity()),
-            "plateau": None if self.plateau is None else self.plateau.state_dict(),
-            "rests": self._rests,
-            "values": None if is_in_charge else [float(held(group, slot)) for _, _, group, slot in self.slots()],
-        }
+        return _state.within_limit(
+            {
+                "last_epoch": self.last_epoch,
+                "step_scale": self.step_scale,
+                "_step_count": self._step_count,
+                **copy.deepcopy(self._identity()),
+                "plateau": None if self.plateau is None else self.plateau.state_dict(),
+                "rests": self._rests,
+                "values": None if values is None else _state.runs(values),
+            }
+        )
 
     def _identity(self) -> dict[str, Any]:
         """Made once for all checkpoints: of a large table it takes a while."""
@@ -512,10 +518,7 @@ class Scheduler(LRScheduler):
         """Whether the groups hold what it says, and not what another scheduler or hand has made of them."""
         for name, position, group, slot in self.slots():
             present = held(group, slot)
-            value = self.value_at(name, position, group, slot, self.updates)
-            if isinstance(present, torch.Tensor):
-                value = float(torch.tensor(value, dtype=present.dtype))
-            if float(present) != value:
+            if float(present) != as_held(present, self.value_at(name, position, group, slot, self.updates)):
                 return False
         return True
 

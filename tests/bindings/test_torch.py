@@ -161,7 +161,7 @@ def test_the_keys_of_a_state_are_always_the_same():
     scheduler = Scheduler(optimizer, SCHEDULE)
     keys = set(scheduler.state_dict())
     optimizer.param_groups[0]["lr"] = 123.0
-    assert scheduler.state_dict()["values"] == [123.0]
+    assert scheduler.state_dict()["values"] == [[123.0, 1]]
     assert set(scheduler.state_dict()) == keys == set(Scheduler(optimizer, 0.1, plateau=lr.Plateau()).state_dict())
 
 

@@ -179,6 +179,26 @@ def test_it_does_not_keep_a_scheduler_that_is_replaced():
     right(optimizer, scheduler)
 
 
+@pytest.mark.parametrize(
+    ("steps", "culprit"),
+    [
+        ([2, 2, 2, 4, 2, 2, 2], "stepped 2 times an update"),
+        ([4, 4, 8, 4, 4, 4], "stepped 4 times an update"),
+        ([4, 4, 4, 4, 2, 4, 4], "stepped 4 times an update"),
+        ([1, 1, 2, 1, 1, 3, 1], "stepped although the update was skipped, 3 times (AMP)"),
+        ([0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0], "once an epoch: stepped once every 4 to 5 updates"),
+    ],
+)
+def test_steps_that_are_not_the_same_each_time(steps, culprit):
+    optimizer, scheduler = built()
+    with scheduler.audit() as audit:
+        for times in [*steps, 0]:
+            optimizer.step()
+            for _ in range(times):
+                scheduler.step()
+    assert audit.culprit == culprit
+
+
 def test_the_first_wrong_update_is_told():
     optimizer, scheduler = built(lr.Linear(0.0, 1.0, 8))
     with scheduler.audit() as audit:

@@ -132,12 +132,17 @@ def test_groups_that_share_a_tensor_and_differ_get_their_own(schedule):
         scheduler.step()
 
 
-def test_groups_that_share_a_tensor_and_agree_go_on_sharing():
-    shared = torch.tensor(1.0)
+def test_groups_that_share_a_tensor_get_one_each_and_the_first_keeps_it():
+    """So that none of them moves later, when a step is compiled, and a schedule of its own is set for one."""
+    shared = torch.tensor(1.0, dtype=torch.float64)
     optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))]} for _ in range(2)], lr=shared)
     scheduler = Scheduler(optimizer, COSINE)
-    scheduler.refresh()
-    assert all(group["lr"] is shared for group in optimizer.param_groups)
+    tensors = [group["lr"] for group in optimizer.param_groups]
+    assert tensors[0] is shared
+    scheduler.schedule = [COSINE, 0.5]
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr_scale": 0.5})
+    assert all(group["lr"] is tensor for group, tensor in zip(optimizer.param_groups, tensors, strict=False))
+    assert [group["lr"].item() for group in optimizer.param_groups] == [COSINE(0), 0.5, 0.25]
 
 
 # --- DeviceSchedule

@@ -404,32 +404,6 @@ def test_schedules_of_one_slot_under_two_names_are_refused():
 # --- Together with others, in any order
 
 
-@pytest.mark.parametrize("factor_first", [False, True])
-def test_a_milestone_puts_nobody_else_to_rest(factor_first):
-    optimizer = sgd()
-    before, after = (Scheduler(optimizer, lr.Table(rates)) for rates in ([1.0, 2.0], [10.0, 11.0, 12.0]))
-    sequence = SequentialLR(optimizer, [before, after], [2])
-    factor = Scheduler(optimizer, 2.0)
-    found = []
-    for _ in range(5):
-        found += column(optimizer, "lr")
-        go(optimizer, *([factor, sequence] if factor_first else [sequence, factor]))
-    assert found == [2.0, 4.0, 20.0, 22.0, 24.0]
-
-
-def test_two_sequences_with_milestones_of_their_own_multiply():
-    optimizer = sgd()
-    tables = [[1.0, 2.0], [10.0, 11.0, 12.0, 13.0], [2.0, 2.0, 2.0, 2.0], [3.0, 3.0]]
-    first, second, third, fourth = (Scheduler(optimizer, lr.Table(values)) for values in tables)
-    sequences = [SequentialLR(optimizer, [first, second], [2]), SequentialLR(optimizer, [third, fourth], [4])]
-    chained = ChainedScheduler(sequences, optimizer=optimizer)
-    found = []
-    for _ in range(6):
-        found += column(optimizer, "lr")
-        go(optimizer, chained)
-    assert found == [2.0, 4.0, 20.0, 22.0, 36.0, 39.0]
-
-
 def test_schedulers_that_share_the_tensor_of_torch_get_their_own():
     shared = torch.tensor(1.0, dtype=torch.float64)
     optimizer = sgd(3, rate=shared)
@@ -625,12 +599,50 @@ def test_a_position_is_taken_from_a_state_that_cannot_be_read():
 
 
 @pytest.mark.parametrize("boundaries", [2, 20, 200])
-def test_a_state_stays_below_a_kilobyte(boundaries):
+@pytest.mark.parametrize("groups", [1, 100])
+def test_a_state_stays_below_a_kilobyte(boundaries, groups):
     schedule = lr.Piecewise(range(1, boundaries), [0.1 / (1 + at) for at in range(boundaries)])
-    optimizer = sgd(100)
-    both = Scheduler(optimizer, schedule), Scheduler(optimizer, 0.5)
-    go(optimizer, *both)
-    assert all(len(pickle.dumps(scheduler.state_dict())) < 1000 for scheduler in both)
+    optimizer = sgd(groups)
+    driven = {"lr": schedule, "momentum": DOWN, "weight_decay": 0.5}
+    every = [Scheduler(optimizer, driven, plateau=lr.Plateau()), Scheduler(optimizer, 0.5)]
+    sequence = SequentialLR(optimizer, [Scheduler(optimizer, 0.1), Scheduler(optimizer, schedule)], [3])
+    go(optimizer, *every, sequence)
+    states = [scheduler.state_dict() for scheduler in (*every, *sequence._schedulers)]
+    assert max(len(pickle.dumps(state)) for state in states) <= 1000
+
+
+def test_a_rate_that_is_not_finite_is_kept_as_it_was():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, UP)
+    optimizer.param_groups[0]["lr"] = float("inf")
+    state = scheduler.state_dict()
+    scheduler.refresh()
+    scheduler.load_state_dict(state)
+    assert column(optimizer, "lr") == [float("inf")]
+
+
+def test_keep_position_takes_the_whole_state_of_the_same_schedule():
+    def built():
+        optimizer = sgd(rate=0.5)
+        parts = [LinearLR(optimizer, 0.1, total_iters=4), Scheduler(optimizer, UP, on_mismatch="keep_position")]
+        return optimizer, SequentialLR(optimizer, parts, [4])
+
+    optimizer, scheduler = built()
+    go(optimizer, scheduler)
+    rates = column(optimizer, "lr")
+    state = scheduler.state_dict()
+    optimizer, scheduler = built()
+    scheduler.load_state_dict(state)
+    assert column(optimizer, "lr") == rates
+
+
+def test_a_load_of_the_optimizer_that_fails_keeps_nobody_alive():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, 0.5)
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optimizer.load_state_dict(sgd(2).state_dict())
+    scheduler = Scheduler(optimizer, 0.3)
+    assert column(optimizer, "lr") == scheduler.get_last_lr() == [0.3]
 
 
 def test_its_repr_names_schedule_and_position():
