@@ -58,6 +58,8 @@ def subject(obj: Any, n: int | None) -> Subject | None:
     has = {name for _, name in names}
     if has & {"ReduceLROnPlateau", "PlateauLRScheduler"}:
         raise UnreadableError("it follows a metric, so it is no function of the update number")
+    if getattr(obj, "is_shared", False):  # lrcore.bindings.torch
+        raise UnreadableError("its values are multiplied by another Scheduler's; each has its schedule at hand")
     if ("fvcore", "ParamScheduler") in names:
         raise UnreadableError(
             "it is asked for the share of the run that is done, from 0 to 1, and not for an update: "

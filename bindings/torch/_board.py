@@ -46,9 +46,12 @@ class Board:
 
     def join(self, scheduler: Scheduler) -> None:
         """A new scheduler: what the others write may now be a product."""
-        if all(member is not scheduler for member in self.members()):
-            self.forget_plans()
-            self._members.append(ref(scheduler, self._left))
+        if any(member is scheduler for member in self.members()):
+            return
+        self.forget_plans()
+        for member in self.members():
+            member.is_shared = member.is_shared or member.shares_with(scheduler)
+        self._members.append(ref(scheduler, self._left))
 
     def leave(self, scheduler: Scheduler) -> None:
         """A scheduler whose construction has failed."""

@@ -181,6 +181,13 @@ def test_a_scheduler_that_is_gone_takes_its_factor_with_it():
     assert column(optimizer, "lr") == [UP(1)]
 
 
+def test_the_factor_of_one_that_is_not_kept_is_gone_at_once():
+    optimizer = sgd()
+    scheduler = Scheduler(optimizer, UP)
+    Scheduler(optimizer, 0.5)
+    assert column(optimizer, "lr") == scheduler.get_last_lr() == [UP(0)]
+
+
 def test_schedulers_of_different_groups_or_hyper_parameters_do_not_multiply():
     optimizer = sgd(2)
     schedulers = [

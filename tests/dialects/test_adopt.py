@@ -162,6 +162,14 @@ def test_the_binding_of_lrcore():
     assert (adopted.schedule, adopted.position, adopted.notes) == (schedule, 7, ())
 
 
+def test_schedulers_of_lrcore_that_multiply_are_refused():
+    driven = optimizer(0.1)
+    first, second = Scheduler(driven, 0.5), Scheduler(driven, 0.1)
+    for scheduler in (first, second):
+        with pytest.raises(lr.AdoptError, match="its values are multiplied by another Scheduler's"):
+            lr.adopt(scheduler, 5)
+
+
 def test_after_a_resume():
     first = step(S.SequentialLR(o := optimizer(0.1, 0.2), [S.LinearLR(o), S.CosineAnnealingLR(o, 20)], [5]), 9)
     again = S.SequentialLR(o := optimizer(0.1, 0.2), [S.LinearLR(o), S.CosineAnnealingLR(o, 20)], [5])
