@@ -118,6 +118,7 @@ class DropIn(LRScheduler):
             object.__setattr__(self, "_ready", None)
             if name not in PROGRESS:  # a parameter: gamma, T_max ...
                 object.__setattr__(self, "_weight", None)
+                object.__setattr__(self, "_roots", None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_roots": self._roots}
@@ -310,7 +311,8 @@ class DropIn(LRScheduler):
     def _next_rates(self, epoch: float) -> list[Any]:
         """The rates of the next update."""
         before, w = self._w(self.last_epoch), self._w(epoch)
-        roots = self._roots = self._own_roots() if self._roots is None else list(self._roots)
+        known = self._loaded_roots() if self._roots is None else self._roots
+        roots = self._roots = self._own_roots() if known is None else list(known)
         bases = self._own_roots() if self._rises(epoch) else None
         rates = []
         for at, group in enumerate(self.optimizer.param_groups):
@@ -403,6 +405,8 @@ class DropIn(LRScheduler):
                 UserWarning,
                 stacklevel=2,
             )
+        if self._is_custom and self._get_lr_called_within_step:
+            return list(super().get_lr())  # torch's recursion, from what the subclass made of the rates
         return self._mixed(self.last_epoch, self._own_roots() if self._roots is None else self._roots)
 
     # ---- State ----

@@ -485,21 +485,6 @@ def test_a_tensor_on_a_device_is_never_read(name):
     assert optimizer.param_groups[0]["lr"] is rate
 
 
-def test_a_subclass_with_its_own_get_lr_is_asked():
-    class Halved(dropins.ExponentialLR):
-        def get_lr(self):
-            return [rate / 2 for rate in super().get_lr()]
-
-    assert rates(Halved(optimizer_of("f"), 0.5), 3) == pytest.approx([0.05, 0.025, 0.0125])
-
-
-def test_a_parameter_may_be_changed():
-    scheduler = dropins.StepLR(optimizer_of("f"), 2, 0.5)
-    rates(scheduler, 1)
-    scheduler.gamma = 0.1
-    assert rates(scheduler, 3) == pytest.approx([0.1, 0.01, 0.01])
-
-
 def test_the_order_of_steps_is_watched():
     scheduler = dropins.StepLR(optimizer_of("f"), 2)
     with pytest.warns(UserWarning, match="how-to-adjust-learning-rate"):

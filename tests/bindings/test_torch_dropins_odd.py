@@ -119,3 +119,71 @@ def test_in_the_places_of_torchs_own_classes(monkeypatch, is_patched):
     parts = [dropins.ConstantLR(mixed, 0.5), TORCH.CosineAnnealingWarmRestarts(mixed, 4)]
     found = rates(dropins.SequentialLR(mixed, parts, [1]), 3)
     assert found == pytest.approx([0.5, 1.0, (1 + math.cos(math.pi / 4)) / 2])
+
+
+def warmed(of):
+    class Warmed(of.CosineAnnealingLR):
+        def get_lr(self):
+            if self.last_epoch < 3:
+                return [base * (self.last_epoch + 1) / 4 for base in self.base_lrs]
+            return super().get_lr()
+
+    return Warmed
+
+
+def closed(of):
+    class Closed(of.ExponentialLR):
+        def _get_closed_form_lr(self):
+            return [base * 0.25**self.last_epoch for base in self.base_lrs]
+
+    return Closed
+
+
+def halved(of):
+    class Halved(of.StepLR):
+        def get_lr(self):
+            return [rate / 2 for rate in super().get_lr()]
+
+    return Halved
+
+
+def test_a_subclass_with_its_own_get_lr_is_asked():
+    """What it gets from the class below is torch's recursion, so its numbers are those of torch's."""
+    for build, arguments in ((warmed, (20, 0.01)), (halved, (3,)), (closed, (0.5,))):
+        expected, found = (rates(build(of)(optimizer_of("ff"), *arguments), 20) for of in (TORCH, dropins))
+        assert found == pytest.approx(expected, rel=1e-12)
+    scheduler = closed(dropins)(optimizer_of("f"), 0.5)
+    scheduler.optimizer.step()
+    with pytest.warns(UserWarning, match="epoch parameter"):
+        scheduler.step(2)
+    assert scheduler.get_last_lr() == [0.1 * 0.25**2]
+
+
+CHANGES = {
+    "gamma": lambda of, optimizer: (of.StepLR(optimizer, 4, 0.5), {"gamma": 0.1}),
+    "step_size": lambda of, optimizer: (of.StepLR(optimizer, 4, 0.5), {"step_size": 3}),
+    "rate of decay": lambda of, optimizer: (of.ExponentialLR(optimizer, 0.9), {"gamma": 0.5}),
+    "T_max": lambda of, optimizer: (of.CosineAnnealingLR(optimizer, 12, 0.01), {"T_max": 30}),
+    "eta_min": lambda of, optimizer: (of.CosineAnnealingLR(optimizer, 12, 0.01), {"eta_min": 0.02}),
+    "period": lambda of, optimizer: (of.CosineAnnealingWarmRestarts(optimizer, 4), {"eta_min": 0.02}),
+    "cycle": lambda of, optimizer: (of.CyclicLR(optimizer, 0.1, 0.5, 4), {"max_lrs": [0.6, 0.7]}),
+    "function": lambda of, optimizer: (
+        of.LambdaLR(optimizer, lambda epoch: 0.9**epoch),
+        {"lr_lambdas": [lambda epoch: 0.8**epoch] * 2},
+    ),
+    "power": lambda of, optimizer: (of.PolynomialLR(optimizer, 30, 1.0), {"power": 2.0}),
+    "no parameter": lambda of, optimizer: (of.LinearLR(optimizer, 0.25, total_iters=9), {"note": "mine"}),
+}
+
+
+@pytest.mark.parametrize("kinds", ["ff", "fd"])
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_parameter_that_is_changed_goes_on_from_the_rate_as_in_torch(case, kinds):
+    found = []
+    for of in (TORCH, dropins):
+        scheduler, changed = CHANGES[case](of, optimizer_of(kinds))
+        rows = rates(scheduler, 6)
+        for name, value in changed.items():
+            setattr(scheduler, name, value)
+        found.append(rows + rates(scheduler, 12))
+    assert found[1] == pytest.approx(found[0], rel=1e-12, abs=1e-15)
