@@ -14,9 +14,9 @@ from `lrcore.dialects.torch` as pure functions of `last_epoch`. What is mended:
 - `ReduceLROnPlateau` judges negative metrics.
 - A rate that is a float32 tensor is rounded once, from float64, not at each update.
 
-A parameter that is set in the middle of a run (`scheduler.gamma = 0.5`) goes on from the rate that is there, as in torch.
-What is changed inside of one (`scheduler.milestones[4] = 1`, `group["max_lr"]`) may not be seen: set it, or load it. A
-group that is taken away is refused, where torch goes on with the others.
+A parameter that is set in the middle of a run (`scheduler.gamma = 0.5`) goes on from the rate that is there, as in
+torch. What is changed inside of one (`scheduler.milestones[4] = 1`, `group["max_lr"] = 1.0`) may not be seen: set it or
+load it. A group that is taken away is refused, where torch goes on with the others.
 
 States are torch's, with `root_lrs` and `group_lrs` beside where another scheduler, or a hand, has changed a rate; those
 of torch load here, and these there.
