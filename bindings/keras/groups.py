@@ -113,7 +113,8 @@ class LayerRates(keras.optimizers.Optimizer):
 
     def _lr_scale(self, variable: Any) -> float:
         rates: _Rates = self._lrcore_rates
-        return rates.placed[self._get_variable_index(variable)].lr_scale
+        scale: float = rates.placed[self._get_variable_index(variable)].lr_scale
+        return scale
 
     def _parallel_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
         """On the torch backend most optimizers have this in the place of `update_step`."""
@@ -130,7 +131,7 @@ class LayerRates(keras.optimizers.Optimizer):
             factor = found.lr_scale * found.weight_decay_scale
             if factor != 0.0 and self._use_weight_decay(variable):
                 groups.setdefault(factor, []).append(variable)
-        rate = keras.ops.convert_to_tensor(self.learning_rate) if groups else None
+        rate: Any = keras.ops.convert_to_tensor(self.learning_rate) if groups else None
         for factor, group in groups.items():
             with self._lrcore_rates.taken_for(rate * factor):
                 super()._apply_weight_decay(group)
@@ -143,7 +144,7 @@ class LayerRates(keras.optimizers.Optimizer):
         """The config of the optimizer without layer rates, and the multipliers, which `from_config` reads."""
         plain = type(self)._lrcore_kind.from_config(super().get_config())
         return {
-            "optimizer": keras.saving.serialize_keras_object(plain),
+            "optimizer": _serialized(plain),
             "multipliers": [
                 [path, each.lr_scale, each.weight_decay_scale] for path, each in self._lrcore_rates.to_save()
             ],
@@ -154,6 +155,15 @@ class LayerRates(keras.optimizers.Optimizer):
         """The optimizer of a config, without its state."""
         plain = keras.saving.deserialize_keras_object(config["optimizer"], custom_objects=custom_objects)
         return _rated(plain, {path: Multiplier(*scales) for path, *scales in config["multipliers"]})
+
+
+def _serialized(optimizer: Any) -> dict[str, Any]:
+    """The config of an optimizer by the name that every backend knows: on torch its class is one of that backend's."""
+    config: dict[str, Any] = keras.saving.serialize_keras_object(optimizer)
+    if type(optimizer).__module__.startswith("keras.src.backend."):
+        kinds = [kind for kind in type(optimizer).__mro__ if kind.__module__.startswith("keras.src.optimizers.")]
+        config |= {"module": "keras.optimizers", "class_name": kinds[0].__name__, "registered_name": None}
+    return config
 
 
 class _Rates:
