@@ -249,8 +249,9 @@ def _names() -> str:
 
     homes: dict[str, tuple[str, ...]] = vars(lrcore)["_HOMES"]  # not in the stub, which is for users
     lines = {
-        **{what: " ".join(homes[what]) for what in ("curves", "functions")},
-        "combinators": " ".join(homes["compose"]),
+        "curves": " ".join(sorted(homes["curves"] + homes["decays"])),
+        "functions": " ".join(homes["functions"]),
+        "combinators": " ".join(sorted(homes["compose"] + homes["cycles"])),
         "recipes": " ".join(homes["recipes"]),
         "operators": "a >> b   a * b   0.5 * a   a + b",
         "methods": ".warmup .clip .staircase .shift .stretch",
