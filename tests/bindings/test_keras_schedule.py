@@ -52,7 +52,7 @@ def test_each_process_has_its_backend(backend):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
-def test_after_k_updates_the_rate_is_the_schedule_at_k(backend, schedule):
+def test_the_optimizer_says_the_rate_that_it_uses(backend, schedule):
     rates = rates_of(schedule, UPDATES + 1)
     answer = ask(backend, "trained", schedule=schedule.to_dict(), updates=UPDATES)
     assert answer == {"first": rates[0], "next": rates[-1], "weights": falling_by(rates[:-1])}

@@ -1,4 +1,4 @@
-"""The optax binding: the rate of each update is read from the weights, and is `schedule(k)` in float32."""
+"""The optax binding, but for its part of test_contract.py: rates are read from the weights too."""
 
 import pickle
 import time
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from contract_optax import revealed, weight
 
 import lrcore as lr
-from cases import CASES
 from lrcore import tracing
 from lrcore.bindings.optax import JaxOperations, Rates, per_group, scale_by_groups, schedule, updates_done
 from lrcore.groups import ByName, Frozen, LayerDecay, NoDecay
@@ -18,8 +18,6 @@ from rounding import EPSILON, ULPS
 
 UPDATES = 200
 LARGEST = float(np.finfo(np.float32).max)
-SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
-TRACED = {case.name: case.schedule() for case in CASES if case.length is not None or "Noise" not in case.name}
 SCHEDULES = {
     "constant": lr.Constant(0.1),
     "warm-up and cosine": lr.warmup_cosine(0.3, 0.001, 5, 150),
@@ -35,94 +33,7 @@ def expected(s, updates=range(UPDATES)):
     return [float(np.float32(min(max(s(step), -LARGEST), LARGEST))) for step in updates]
 
 
-def zeros_like(tree):
-    return jax.tree.map(jnp.zeros_like, tree)
-
-
-def revealed(optimizer, params, state=None, updates=UPDATES):
-    """What each update takes from weights that are set to 0 before it, for a gradient of 1; and the last state."""
-
-    def one(state, _):
-        weights = zeros_like(params)
-        changes, state = optimizer.update(jax.tree.map(jnp.ones_like, weights), state, weights)
-        return state, jax.tree.map(jnp.negative, optax.apply_updates(weights, changes))
-
-    state = optimizer.init(params) if state is None else state
-    state, rates = jax.jit(lambda begin: jax.lax.scan(one, begin, length=updates))(state)
-    return jax.tree.map(lambda each: np.asarray(each).tolist(), rates), state
-
-
-def weight():
-    return jnp.zeros((), jnp.float32)
-
-
-# ---- The contract ----
-
-ALL = TRACED | SCHEDULES
-
-
-def of_each(make, chosen=ALL):
-    """An optimizer for each schedule and its weight, in one transformation that compiles once."""
-    return optax.multi_transform(
-        {name: make(schedule(s)) for name, s in chosen.items()}, {name: name for name in chosen}
-    )
-
-
-def params_of_all(chosen=ALL):
-    return {name: weight() for name in chosen}
-
-
-def fresh():
-    return revealed(of_each(optax.sgd), params_of_all())[0]
-
-
-def resumed_in_the_middle():
-    first, state = revealed(of_each(optax.sgd), params_of_all(), updates=77)
-    state = pickle.loads(pickle.dumps(state))
-    rest, state = revealed(of_each(optax.sgd), params_of_all(), state, UPDATES - 77)
-    assert updates_done(state) == UPDATES
-    return {name: first[name] + rest[name] for name in ALL}
-
-
-def nested_in_a_chain():
-    def make(rate):
-        return optax.chain(optax.clip(5.0), optax.chain(optax.trace(0.0), optax.scale_by_learning_rate(rate)))
-
-    return revealed(of_each(make), params_of_all())[0]
-
-
-def injected_as_a_hyperparameter():
-    injected = of_each(optax.inject_hyperparams(optax.sgd), SCHEDULES)
-    found, state = revealed(injected, params_of_all(SCHEDULES))
-    assert updates_done(state) == UPDATES
-    for name, masked in state.inner_states.items():
-        assert masked.inner_state.hyperparams["learning_rate"].item() == found[name][-1]
-    return found
-
-
-def accumulated():
-    optimizer = optax.MultiSteps(of_each(optax.sgd), every_k_schedule=2)
-    found, state = revealed(optimizer, params_of_all(), updates=2 * UPDATES)
-    assert updates_done(state) == UPDATES
-    assert not any(any(rates[::2]) for rates in found.values())
-    return {name: rates[1::2] for name, rates in found.items()}
-
-
-def by_groups():
-    return revealed(of_each(lambda rate: per_group(rate.schedule)), params_of_all())[0]
-
-
-def flushed(rates):
-    """XLA's arithmetic on a CPU takes numbers below the smallest normal float32 for 0."""
-    return [rate if abs(rate) >= SMALLEST_NORMAL else 0.0 for rate in rates]
-
-
-@pytest.mark.parametrize(
-    "way", [fresh, resumed_in_the_middle, nested_in_a_chain, injected_as_a_hyperparameter, accumulated, by_groups]
-)
-def test_after_k_updates_the_rate_is_the_schedule_at_k(way):
-    found = way()
-    assert [name for name, rates in found.items() if flushed(rates) != flushed(expected(ALL[name]))] == []
+# ---- Checkpoints ----
 
 
 def by_pickle(state, _blank):
