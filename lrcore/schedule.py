@@ -353,7 +353,7 @@ class Schedule(ABC):
         Example:
             >>> from lrcore.dialects import torch
             >>> torch.StepLR(0.1, step_size=30).origin
-            Origin(peer='torch.StepLR', strict=False)
+            Origin(peer='torch.StepLR', strict=False, names=None)
         """
         return getattr(self, "_origin", None)
 
