@@ -34,6 +34,11 @@ def _stop(process):
     process.stdout.close()
 
 
+def begin(backend):
+    """Starts its process, which takes seconds to import all it needs, before there is a task for it."""
+    _process(backend)
+
+
 def ask(backend, task, **details):
     """The answer to a task; an error that it raises is `{"error": its message}`."""
     process = _process(backend)
