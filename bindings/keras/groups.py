@@ -194,7 +194,7 @@ class _Rates:
         """
         paths = [variable.path for variable in variables]
         unknown = [path for path in paths if path not in self.found]
-        if unknown and list(map(_uncounted, paths)) == list(map(_uncounted, self.found)):
+        if unknown and len(paths) == len(self.found) and all(map(_is_same, paths, self.found)):
             self.found = dict(zip(paths, self.found.values(), strict=True))
         elif unknown:
             raise ValueError(
@@ -206,6 +206,12 @@ class _Rates:
     def to_save(self) -> list[tuple[str, Multiplier]]:
         """Once it is built, those that the state has variables for."""
         return list(zip(self.paths, self.placed, strict=True)) or list(self.found.items())
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths are of one variable: names are counted anew, and a loaded Sequential leaves out its own."""
+    shorter, longer = sorted((_uncounted(path), _uncounted(other)), key=len)
+    return longer == shorter or longer.endswith(f"/{shorter}")
 
 
 def _uncounted(path: str) -> str:
@@ -271,6 +277,9 @@ def _checked(optimizer: Any) -> None:
     where = "layer_rates.optimizer"
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         _check.refuse(where, "an optimizer of Keras, as keras.optimizers.Adam()", optimizer, TypeError)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if getattr(inner, "_lrcore_scheduled", ()):
+        _check.refuse(where, "one before scheduled(...), which takes what layer_rates returns", optimizer)
     # A MultiOptimizer has no learning rate that all of its parts share, and Keras before 3.13 has none.
     if isinstance(optimizer, getattr(keras.optimizers, "MultiOptimizer", ())):
         _check.refuse(where, "one optimizer for all variables", optimizer, TypeError)

@@ -75,7 +75,11 @@ def _class(kind: Any, made: dict[str, Schedule]) -> type:
     """The optimizer's class with properties for its numbers; by its names it is the one that it stands for."""
     body: dict[str, Any] = {name: property(_getter(schedule), _setter(name)) for name, schedule in made.items()}
     body["from_config"] = classmethod(lambda _cls, *arguments, **named: kind.from_config(*arguments, **named))
-    return type(kind.__name__, (kind,), {**body, "__module__": kind.__module__, "__doc__": kind.__doc__})
+    body |= {"_lrcore_scheduled": tuple(made), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    scheduled_kind = type(kind.__name__, (kind,), body)
+    if hasattr(kind, "_lrcore_kind"):  # of layer_rates: a saved model knows it by this name
+        keras.saving.register_keras_serializable(package="lrcore", name="LayerRates")(scheduled_kind)
+    return scheduled_kind
 
 
 def _getter(schedule: Schedule) -> Any:
@@ -97,15 +101,15 @@ def _setter(name: str) -> Any:
 
 
 class _Number(float):
-    """A number that optimizers ask whether it is there at all: `momentum != 0`, `momentum > 0`. It is."""
+    """A number that optimizers ask whether it is there at all, `momentum != 0`, `momentum > 0`. It is, even if 0."""
 
     __slots__ = ()
 
     def __ne__(self, other: object) -> bool:
-        return True
+        return other == 0 or float.__ne__(self, other)
 
     def __gt__(self, other: float) -> bool:
-        return True
+        return other == 0 or float.__gt__(self, other)
 
     __eq__ = float.__eq__
     __hash__ = float.__hash__

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lrcore.bindings.keras.groups
-from lrcore.bindings.keras import Schedule, layer_rates
+from lrcore.bindings.keras import Schedule, layer_rates, scheduled
 from lrcore.bindings.keras.groups import LayerRates
 from lrcore.curves import Linear
 from lrcore.groups import ByName, Frozen, LayerDecay, Multiplier, NoDecay
@@ -163,6 +163,42 @@ def test_the_given_optimizer_is_not_changed():
     assert not given.built
     assert (made.name, float(made.learning_rate)) == ("mine", 0.5)
     assert isinstance(made, keras.optimizers.Adam)
+
+
+def sequential():
+    layers = [keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")]
+    return keras.Sequential([keras.Input((3,)), *layers])
+
+
+def nested():
+    begin = keras.Input((3,))
+    return keras.Model(begin, keras.layers.Dense(1, name="c")(sequential()(begin)))
+
+
+@pytest.mark.parametrize("build", [sequential, nested])
+@pytest.mark.parametrize("momentum", [None, 0.5], ids=["plain", "scheduled"])
+def test_a_saved_sequential_goes_on(build, momentum, tmp_path):
+    model = build()
+    made = layer_rates(keras.optimizers.SGD(0.5, momentum=0.9), model, ByName("a/", 0.1))
+    if momentum is not None:
+        made = scheduled(made, momentum=momentum)
+    model.compile(made, loss="mse")
+    step(made, model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    if momentum is not None:
+        scheduled(loaded.optimizer, momentum=momentum)
+    for one in (model, loaded):
+        step(one.optimizer, one)
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_scheduled_returns_is_refused():
+    model = sequential()
+    given = scheduled(keras.optimizers.SGD(0.5, momentum=0.9), momentum=0.5)
+    with pytest.raises(ValueError, match=r"layer_rates\.optimizer: expected one before scheduled\(\.\.\.\)"):
+        layer_rates(given, model, ByName("a/", 0.1))
 
 
 def test_it_says_which_multipliers_it_has():
