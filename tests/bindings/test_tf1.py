@@ -560,6 +560,13 @@ def test_steps_that_are_none_count_as_one(step):
 
 
 @pytest.mark.usefixtures("mode")
+@pytest.mark.parametrize("step", [np.float32(1e30), np.float32(np.inf), np.float64(2**63), np.uint64(2**63 + 5)])
+def test_steps_beyond_all_counters_are_the_last(step):
+    rate = tf1.learning_rate(lr.Linear(1.0, 0.25, 8), tf.constant(step))
+    assert float(result(rate)) == 0.25
+
+
+@pytest.mark.usefixtures("mode")
 def test_a_number_is_a_constant_rate():
     assert float(result(tf1.learning_rate(0.25, 3))) == 0.25
 
