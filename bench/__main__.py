@@ -56,7 +56,7 @@ LIBRARIES = [
     "optax",
     "plotly",
     "torch",
-    "tensorflow",
+    "tensorflow-cpu",
     "keras",
 ]
 COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
