@@ -14,6 +14,7 @@ from keras_trainer import BACKENDS, begin
 
 import lrcore as lr
 from cases import CASES
+from packages import required
 
 # Keras reads torch's tensors into numpy 2 in a way that numpy warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -116,7 +117,7 @@ def processes_begin_beside_the_first_tests():
 def test_after_k_updates_the_rate_is_the_schedule_at_k(binding, way):
     row = BINDINGS[binding]
     for needed in {NEEDS[word] for word in (row.module, *row.name.split()) if word in NEEDS}:
-        pytest.importorskip(needed)
+        required(needed)
     schedules = row.schedules(way)
     rates = import_module(f"contract_{row.module}").rates(row.name, way, schedules, RUN)
     assert set(rates) == set(schedules)

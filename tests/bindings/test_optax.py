@@ -14,6 +14,7 @@ import lrcore as lr
 from lrcore import tracing
 from lrcore.bindings.optax import JaxOperations, Rates, per_group, scale_by_groups, schedule, updates_done
 from lrcore.groups import ByName, Frozen, LayerDecay, NoDecay
+from packages import imported
 from rounding import EPSILON, ULPS
 
 UPDATES = 200
@@ -41,12 +42,12 @@ def by_pickle(state, _blank):
 
 
 def by_flax(state, blank):
-    serialization = pytest.importorskip("flax.serialization")
+    serialization = imported("flax.serialization")
     return serialization.from_bytes(blank, serialization.to_bytes(state))
 
 
 def by_orbax(state, blank, folder):
-    checkpoint = pytest.importorskip("orbax.checkpoint")
+    checkpoint = imported("orbax.checkpoint")
     with checkpoint.StandardCheckpointer() as saver:
         saver.save(folder / "state", state)
         saver.wait_until_finished()

@@ -15,6 +15,7 @@ from torch import nn
 from lrcore.bindings.torch import groups as torch_groups
 from lrcore.bindings.torch.groups import param_groups
 from lrcore.groups import ByName, Frozen, LayerDecay, NoDecay, Slice, multipliers
+from packages import imported
 
 STEM, BLOCKS = "cls_token|pos_embed|patch_embed", r"blocks\.(\d+)\."
 
@@ -158,7 +159,7 @@ def test_names_without_weight_decay_are_those_of_timm(timm_groups):
 @pytest.mark.parametrize("decay", [0.8, 0.9])
 def test_layer_decay_of_a_real_electra(decay):
     """Its own formula, on the names that transformers gives: depth n + 2 for the head, with n + 1 empty."""
-    transformers = pytest.importorskip("transformers")
+    transformers = imported("transformers")
     config = transformers.ElectraConfig(
         vocab_size=11, embedding_size=4, hidden_size=8, num_hidden_layers=4, num_attention_heads=2, intermediate_size=8
     )

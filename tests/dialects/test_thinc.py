@@ -7,8 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from lrcore.dialects import thinc as dialect
 from lrcore.dialects._dialect import PEERS
+from packages import imported
 
-schedules = pytest.importorskip("thinc.schedules")
+schedules = imported("thinc.schedules")
 
 rates = st.floats(1e-4, 1.0)
 spans = st.integers(1, 30)

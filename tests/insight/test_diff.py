@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import lrcore as lr
 from lrcore._traces import BLOCK
 from lrcore.comparison import diff
+from packages import imported
 from strategies import schedules
 
 os.environ["KERAS_BACKEND"] = "torch"  # taken when Keras is first imported, and the same in all tests
@@ -301,7 +302,7 @@ def test_what_is_claimed_holds(a, b, n):
 
 
 def torch_trace(make, n, lr_value=0.1):
-    torch = pytest.importorskip("torch")
+    torch = imported("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr_value)
     scheduler = make(torch.optim.lr_scheduler, optimizer)
     rates = []
@@ -331,7 +332,7 @@ def test_torch_multi_step():
 
 
 def test_keras_piecewise_constant():
-    keras = pytest.importorskip("keras")
+    keras = imported("keras")
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([30, 60], [0.1, 0.01, 0.001])
     trace = np.array([float(schedule(step)) for step in range(90)], np.float32)
     found = diff(lr.Piecewise([30, 60], [0.1, 0.01, 0.001]), trace)
@@ -343,7 +344,7 @@ def test_keras_piecewise_constant():
 
 
 def test_optax_piecewise_constant():
-    optax = pytest.importorskip("optax")
+    optax = imported("optax")
     schedule = optax.piecewise_constant_schedule(0.1, {30: 0.1, 60: 0.1})
     trace = np.array([float(schedule(step)) for step in range(90)], np.float32)
     found = diff(lr.Piecewise([31, 61], [0.1, 0.01, 0.001]), trace, rtol=1e-6)
@@ -547,7 +548,7 @@ def test_html_is_escaped():
 
 
 def test_rich():
-    rich = pytest.importorskip("rich.console")
+    rich = imported("rich.console")
     console = rich.Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(diff(RUN, RUN.shift(1)))
     assert "b is a, 1 step earlier" in console.export_text()
