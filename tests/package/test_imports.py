@@ -40,6 +40,10 @@ RANKS = {
     "binding": 5,
     "tables": 5,
     "groups": 1,
+    "_curvefeatures": 1,
+    "_published": 2,
+    "finder": 8,
+    "_finderplot": 9,
     "_pieces": 4,
     "_anatomy": 5,
     "_phases": 5,
@@ -89,6 +93,7 @@ LATE = {
     "curves": {"compose"},
     "tables": {"expression"},
     "plotting": {"_page"},
+    "finder": {"_finderplot"},
 }
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
@@ -285,7 +290,15 @@ def test_the_stub_of_the_package_names_what_it_exports():
 
 
 @pytest.mark.parametrize(
-    "name", ["dialects.table", "dialects.parse", "dialects.torch.StepLR", "groups.ByName", "bindings.torch.Scheduler"]
+    "name",
+    [
+        "dialects.table",
+        "dialects.parse",
+        "dialects.torch.StepLR",
+        "finder.suggest",
+        "groups.ByName",
+        "bindings.torch.Scheduler",
+    ],
 )
 def test_what_is_used_by_the_name_of_its_module_needs_no_import_of_it(name):
     """As the documentation spells it."""

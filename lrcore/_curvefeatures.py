@@ -1,0 +1,309 @@
+"""What the loss curves of a learning-rate range test show: where a run breaks off, and the marks of its curve.
+
+All runs are worked on at once, a row each. A run has `losses[i]` measured before the update with `lrs[i]`, so what that
+rate does is seen in `losses[i + 1]`: a curve here is the losses from the second on, one for each rate.
+
+Smoothing for a decision after the fact needs no causality, so it has no lag: a median of three against single outliers,
+then a Gaussian that looks both ways. Every number is found by comparisons of losses of one run, so nothing depends on
+the unit of the loss, or on other runs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrcore import _check
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+STOP_FACTOR = 4.0
+LEAST_HEAD = 3
+MARGIN = 0.1  # of the drop: by so much a loss above the minimum has risen
+SIGMAS = 3.0
+RESOLUTION = 2.0**-22  # of the largest loss: less is the rounding of float32
+WIDTH = 4.0  # of the Gaussian that verdicts look through, as in a Member
+
+
+class Member(NamedTuple):
+    """A rule: the learning rate of a mark of the curve, seen through a Gaussian of that width, times a factor.
+
+    The width is its standard deviation, in percent of the steps of the test.
+    """
+
+    feature: str
+    width: float
+    factor: float
+
+
+COMMITTEE = (
+    Member("geo", 2, 1.0),
+    Member("geo", 4, 1.0),
+    Member("geo", 8, 1.0),
+    Member("geo", 4, 0.56),
+    Member("min", 2, 0.32),
+    Member("min", 4, 0.32),
+    Member("min", 4, 0.56),
+    Member("min", 8, 0.56),
+)
+
+
+FEATURES = ("geo", "min", "rise", "steep", "drop10", "drop50", "drop80")
+
+
+# ---- Arguments ----
+
+
+class Runs(NamedTuple):
+    """Checked arguments.
+
+    Args:
+        lrs: (steps,).
+        losses: (runs, n) with n >= 2; NaN behind the end of a run.
+        lengths: (runs,): how many losses each run has.
+    """
+
+    lrs: Floats
+    losses: Floats
+    lengths: Places
+
+
+def runs_of(where: str, lrs: object, losses: object) -> Runs:
+    """The rates and the losses that stand beside them."""
+    rates = _check.array(f"{where}.lrs", lrs, "fiu", "real numbers").astype(np.float64)
+    if rates.ndim != 1 or not rates.size:
+        raise ValueError(f"{where}.lrs: expected shape (steps,), at least one, got {rates.shape}")
+    if not (np.isfinite(rates).all() and rates[0] > 0.0 and (np.diff(rates) > 0.0).all()):
+        raise ValueError(f"{where}.lrs: expected rates > 0, each larger than the one before")
+    rows = [_row(f"{where}.losses", row) for row in _rows(f"{where}.losses", losses)]
+    lengths = np.array([row.size for row in rows])
+    if lengths.max() > rates.size + 1:
+        raise ValueError(f"{where}.losses: expected at most {rates.size + 1} losses a run, got {lengths.max()}")
+    together = np.full((len(rows), max(2, lengths.max())), np.nan)
+    for at, row in enumerate(rows):
+        together[at, : row.size] = row
+    return Runs(rates, together, lengths)
+
+
+def _rows(where: str, losses: object) -> list[Any]:
+    """One run as a list of it, many as they are."""
+    if hasattr(losses, "__array__"):
+        given = _check.array(where, losses, "fiu", "real numbers")
+        if given.ndim not in (1, 2) or (given.ndim == 2 and not len(given)):
+            raise ValueError(f"{where}: expected shape (n,) or (runs, n), got {given.shape}")
+        return [given] if given.ndim == 1 else list(given)
+    rows = _check.items(where, losses, "losses")
+    return rows if rows and np.ndim(rows[0]) == 1 else [rows]
+
+
+def _row(where: str, row: object) -> Floats:
+    given = _check.array(where, row, "fiu", "real numbers")
+    if given.ndim != 1:
+        raise ValueError(f"{where}: expected shape (n,) or (runs, n), got a run of shape {given.shape}")
+    return given.astype(np.float64)
+
+
+# ---- Where a run breaks off ----
+
+
+def head(steps: int) -> int:
+    """How many losses of a test stand for the loss before it has learned: a tenth of them."""
+    return max(LEAST_HEAD, math.ceil(steps / 10))
+
+
+def middle(rows: Floats) -> Floats:
+    """The median of each row; of an even number the lower one, which is itself a loss and cannot overflow."""
+    return np.sort(rows, axis=-1)[..., (rows.shape[-1] - 1) // 2]
+
+
+def limit(initial: Floats, best: Floats, factor: float) -> Floats:
+    """What a loss may not exceed; infinite as long as there is nothing to measure it by."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.maximum(np.abs(initial), initial - best)
+        return np.where(size > 0.0, initial + (factor - 1.0) * size, np.inf)
+
+
+def limits(losses: Floats, steps: int, factor: float) -> Floats:
+    """The limit of each loss, from those before it."""
+    n, first = losses.shape[1], head(steps)
+    allowed = np.full(losses.shape, np.inf)
+    best = np.fmin.accumulate(losses, axis=1)
+    for seen in range(LEAST_HEAD, min(n, first)):
+        allowed[:, seen] = limit(middle(losses[:, :seen]), best[:, seen - 1], factor)
+    if n > first:
+        allowed[:, first:] = limit(middle(losses[:, :first])[:, None], best[:, first - 1 : -1], factor)
+    return allowed
+
+
+class Curves(NamedTuple):
+    """Runs, cut where they break off, in units of their own.
+
+    Args:
+        steps: how many rates the whole test has.
+        logs: the logarithms of the rates, one for each place of a curve.
+        values: (runs, places). From its end on, a run's curve goes on as it was there.
+        initial: (runs,): the loss before anything was learned.
+        ends: (runs,): the last place of each curve; -1 where there is none.
+        diverged: (runs,): whether the curve ends because the loss broke its limit, or was no finite number.
+        sigma: (runs,): the noise of a single loss.
+        units: (runs,): the power of two that the losses of a run are divided by.
+    """
+
+    steps: int
+    logs: Floats
+    values: Floats
+    initial: Floats
+    ends: Places
+    diverged: NDArray[np.bool_]
+    sigma: Floats
+    units: Places
+
+
+def curves_of(runs: Runs) -> Curves:
+    """The curves of runs, each as far as its last loss, or the one at which it has diverged."""
+    lrs, losses, lengths = runs
+    places = np.arange(losses.shape[1])
+    allowed = limits(losses, len(lrs), STOP_FACTOR)
+    broken = (places < lengths[:, None]) & ~(np.isfinite(losses) & (losses <= allowed))
+    diverged = np.logical_or.reduce(broken, axis=1)
+    last = np.where(diverged, broken.argmax(axis=1), lengths - 1)
+    at = np.arange(len(losses)), np.maximum(last, 0)
+    # What breaks the limit counts as a loss at the limit, and so does what is no number.
+    final = np.where(diverged, np.minimum(allowed[at], np.finfo(np.float64).max), losses[at])
+    final[lengths == 0] = 0.0
+    cut = np.where(places < last[:, None], losses, final[:, None])
+    units = np.frexp(np.abs(cut).max(axis=1))[1].astype(np.int64)
+    cut = np.ldexp(cut, -units[:, None])  # so that no sum overflows
+    values = cut[:, 1 : len(lrs) + 1]
+    logs = np.log(lrs[: values.shape[1]])
+    return Curves(len(lrs), logs, values, middle(cut[:, : head(len(lrs))]), last - 1, diverged, _noise(values), units)
+
+
+def _noise(values: Floats) -> Floats:
+    """The standard deviation of single losses, from the differences of neighbours while nothing is learned yet."""
+    early = values[:, : max(5, values.shape[1] // 4)]
+    changes = np.diff(early, axis=1, append=early[:, -1:])
+    spread = middle(np.abs(changes - middle(changes)[:, None])) * (1.4826 / math.sqrt(2.0))
+    return np.maximum(spread, RESOLUTION)
+
+
+# ---- Smoothing ----
+
+
+def smoothed(values: Floats, width: float) -> Floats:
+    """A median of three, then a Gaussian with a standard deviation of so many samples, without lag.
+
+    Before its first place a curve is continued by its mirror image, behind its last one by the last value.
+    """
+    n = values.shape[1]
+    radius = math.ceil(3 * width)
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / width) ** 2)
+    weights /= weights[0] + 2.0 * weights[1:].sum()
+    places = np.arange(-radius, n + radius)
+    padded = _median_of_three(values)[:, np.clip(np.where(places < 0, -1 - places, places), 0, n - 1)]
+    total: Floats = weights[0] * padded[:, radius : radius + n]
+    for away in range(1, radius + 1):
+        both = padded[:, radius - away : radius - away + n] + padded[:, radius + away : radius + away + n]
+        total += weights[away] * both
+    return total
+
+
+def _median_of_three(values: Floats) -> Floats:
+    if values.shape[1] < 3:
+        return values
+    left, centre, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    inner = np.maximum(np.minimum(left, centre), np.minimum(np.maximum(left, centre), right))
+    return np.concatenate([values[:, :1], inner, values[:, -1:]], axis=1)
+
+
+# ---- Marks ----
+
+
+class Marks(NamedTuple):
+    """Places on each run's curve.
+
+    Args:
+        min: where it is lowest.
+        rise: where it has clearly risen after that, or its end.
+        steep: where it falls most steeply in the logarithm of the rate, up to the minimum.
+        drop10, drop50, drop80: where it has first made that share of its drop.
+        rose: whether there is a rise.
+        drop: by how much it falls.
+    """
+
+    min: Places
+    rise: Places
+    steep: Places
+    drop10: Places
+    drop50: Places
+    drop80: Places
+    rose: NDArray[np.bool_]
+    drop: Floats
+
+
+def marks(curves: Curves, width: float = WIDTH) -> Marks:
+    """The marks of curves, seen through a Gaussian of that width as a Member has it."""
+    values = smoothed(curves.values, width * curves.steps / 100)
+    places = np.arange(values.shape[1])
+    ends = np.maximum(curves.ends, 0)
+    inside = places <= ends[:, None]
+    least = np.where(inside, values, np.inf).argmin(axis=1)
+    low = values[np.arange(len(values)), least]
+    drop = curves.initial - low
+    margin = np.maximum(MARGIN * drop, SIGMAS * curves.sigma)
+    above = inside & (places > least[:, None]) & (values > (low + margin)[:, None])
+    rose = np.logical_or.reduce(above, axis=1)
+    rise = np.where(rose, above.argmax(axis=1), ends)
+
+    def fallen(share: float) -> Places:
+        below = values <= (curves.initial - share * drop)[:, None]
+        first: Places = np.argmax(below | (places == least[:, None]), axis=1)
+        return first
+
+    slopes = np.zeros(values.shape)
+    slopes[:, 1:] = np.diff(values, axis=1) / np.diff(curves.logs)
+    steep = np.where(places <= least[:, None], slopes, np.inf).argmin(axis=1)
+    return Marks(least, rise, steep, fallen(0.1), fallen(0.5), fallen(0.8), rose, drop)
+
+
+def feature(curves: Curves, found: Marks, name: str) -> Floats:
+    """The logarithm of the rate at a mark; "geo" is the geometric mean of drop50 and rise."""
+    if name == "geo":
+        return 0.5 * (curves.logs[found.drop50] + curves.logs[found.rise])
+    places: Places = getattr(found, name)
+    return curves.logs[places]
+
+
+def stable(curves: Curves, found: Marks) -> Floats:
+    """The logarithm of the last rate before the rise, or of the last one where there is none."""
+    return curves.logs[np.maximum(found.rise - (found.rose | curves.diverged), 0)]
+
+
+def votes(curves: Curves, members: tuple[Member, ...] = COMMITTEE) -> Floats:
+    """What each member says of each run: logarithms of rates, (runs, members)."""
+    seen = {width: marks(curves, width) for width in {one.width for one in members}}
+    said = [feature(curves, seen[one.width], one.feature) + math.log(one.factor) for one in members]
+    return np.stack(said, axis=1)
+
+
+def features(lrs: object, losses: object, width: float) -> dict[str, Floats]:
+    """The rate at each mark of each run, seen through a Gaussian of that width; NaN where a run has no curve."""
+    curves = curves_of(runs_of("features", lrs, losses))
+    found = marks(curves, width)
+    return {name: np.where(curves.ends < 0, np.nan, np.exp(feature(curves, found, name))) for name in FEATURES}
+
+
+def readable(runs: Runs) -> list[tuple[Floats, Floats, Floats]]:
+    """For a picture: the rates, losses and smoothed losses of each run that has a curve, as far as it goes."""
+    curves = curves_of(runs)
+    smooth = smoothed(curves.values, WIDTH * curves.steps / 100)
+    places = [(at, slice(0, end + 1)) for at, end in enumerate(curves.ends.tolist()) if end >= 0]
+    units = curves.units
+    return [
+        (runs.lrs[part], np.ldexp(curves.values[at, part], units[at]), np.ldexp(smooth[at, part], units[at]))
+        for at, part in places
+    ]

@@ -1,0 +1,551 @@
+"""The learning-rate range test: a schedule with a stop rule, and what its loss curves suggest.
+
+Arrays in, arrays out: a binding trains, and everything that is decided is decided here.
+
+Pairing: `losses[..., i]` is measured on batch i before update i is made with `lrs[i]`, as every training loop has it.
+So what `lrs[i]` does is seen in `losses[..., i + 1]`, and `suggest` reads them so.
+
+>>> import numpy as np
+>>> from lrcore.finder import RangeTest, suggest
+>>> test = RangeTest(1e-4, 10.0, steps=60)
+>>> weight, losses = 1.0, []
+>>> watch = test.watch()
+>>> for lr in test.lrs:  # gradient descent on weight**2, which diverges beyond lr = 1
+...     losses.append(weight**2)
+...     if watch.observe(losses[-1]):
+...         break
+...     weight -= lr * 2 * weight
+>>> found = suggest(test.lrs, losses)
+>>> found.verdict, 0.01 < found.lr < 1.0 < 2 * found.lr_max_stable
+('ok', True)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field as plain_field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrcore import _check, _curvefeatures as curve
+from lrcore._check import choice, field, positive, whole
+from lrcore._curvefeatures import STOP_FACTOR, Curves, Marks, Runs
+from lrcore._published import PUBLISHED, published
+from lrcore.curves import Exponential, Linear
+from lrcore.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "PROBE_RUNS",
+    "PROBE_STEPS",
+    "PUBLISHED",
+    "Found",
+    "RangeTest",
+    "Suggestion",
+    "Watch",
+    "best_probe",
+    "probe_lrs",
+    "published",
+    "suggest",
+]
+
+Floats = NDArray[np.float64]
+Verdict: TypeAlias = Literal[
+    "ok", "no_learning_seen", "no_divergence_seen", "plateau_start", "too_noisy", "diverged_at_start"
+]
+
+# In this order where as many runs say one thing as another.
+ADVICE: dict[Verdict, str] = {
+    "diverged_at_start": "The loss broke off in the first tenth of the test: lower start_lr, and look whether the very"
+    " first loss is a number. lr is a tenth of the largest rate that did no harm.",
+    "no_learning_seen": "The loss did not fall by more than its noise: raise end_lr if it did not rise either, take"
+    " more steps, larger batches or more runs. lr is a tenth of the largest rate that did no harm.",
+    "too_noisy": "The loss fell by hardly more than its noise, or the runs disagree by more than a factor of ten: take"
+    " larger batches or more runs.",
+    "plateau_start": "The loss lay on a plateau and fell only shortly before it rose: a range test says little here."
+    " Short runs at a few rates say more (refine=True).",
+    "no_divergence_seen": "The loss had not risen again when the test ended: raise end_lr. lr is on the safe side.",
+    "ok": "The loss fell and rose again.",
+}
+UNHEARD: tuple[Verdict, ...] = ("diverged_at_start", "no_learning_seen")  # of runs whose curves have no marks
+TOO_WIDE = 10.0  # of the quartiles' ratio
+PLATEAU = math.log(10.0) / 2.0  # from a tenth of the drop to the rise: closer together, it is the edge of a plateau
+RULES = ("committee", *curve.FEATURES, *PUBLISHED)
+PROBES = (0.1, 0.32, 1.0, 3.2, 10.0)
+PROBE_STEPS = 25
+PROBE_RUNS = 3
+
+_steps = whole(2, 10**6)
+_spacing = choice("exponential", "linear")
+
+
+def _stop_factor(where: str, given: object) -> float:
+    """Above 1; infinity for None."""
+    if given is None or (isinstance(given, float) and given == math.inf):
+        return math.inf
+    checked = positive(where, given)
+    if checked <= 1.0:
+        _check.refuse(where, "a number > 1, or None", given)
+    return checked
+
+
+# ---- The test ----
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """Rates from very small to too large, one for each update of a short run, and a rule for when to stop.
+
+    `start_lr * (end_lr / start_lr)**(i / (steps - 1))` for update i, or `"linear"` in between; both ends are exact.
+
+    Args:
+        start_lr: the first rate, > 0.
+        end_lr: the last rate, > start_lr.
+        steps: how many updates, >= 2.
+        spacing: "exponential" or "linear".
+        stop_factor: see `Watch`; None never stops for a loss that is a number.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.3.
+    Also known as: fastai `lr_find`, Lightning `Tuner.lr_find`, Ignite `FastaiLRFinder`, torch-lr-finder `range_test`.
+
+    Example:
+        >>> test = RangeTest(0.001, 10.0, steps=5)
+        >>> test.lrs.round(6).tolist()
+        [0.001, 0.01, 0.1, 1.0, 10.0]
+        >>> test.schedule
+        Exponential(init_value=0.001, end_value=10.0, steps=4)
+    """
+
+    start_lr: float = field(positive, 1e-7)
+    end_lr: float = field(positive, 10.0)
+    steps: int = field(_steps, 100)
+    _: KW_ONLY
+    spacing: Literal["exponential", "linear"] = field(_spacing, "exponential")
+    stop_factor: float | None = field(_stop_factor, STOP_FACTOR)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            checked = item.metadata["check"](f"RangeTest.{item.name}", getattr(self, item.name))
+            object.__setattr__(self, item.name, checked)
+        if self.end_lr <= self.start_lr:
+            _check.refuse("RangeTest.end_lr", f"a number > start_lr={self.start_lr!r}", self.end_lr)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rates as a schedule.
+
+        Example:
+            >>> RangeTest(0.1, 0.4, steps=4, spacing="linear").schedule
+            Linear(init_value=0.1, end_value=0.4, steps=3)
+        """
+        shape = Exponential if self.spacing == "exponential" else Linear
+        return shape(self.start_lr, self.end_lr, self.steps - 1)
+
+    @property
+    def lrs(self) -> Floats:
+        """The rates, shape (steps,).
+
+        Example:
+            >>> RangeTest(0.1, 0.4, steps=4, spacing="linear").lrs.tolist()
+            [0.1, 0.2, 0.30000000000000004, 0.4]
+        """
+        return self.schedule.table(self.steps)
+
+    def watch(self, runs: int = 1) -> Watch:
+        """The stop rule, for so many runs side by side.
+
+        Raises:
+            TypeError, ValueError: runs that are no int >= 1.
+
+        Example:
+            >>> RangeTest().watch(8).running.all()
+            np.True_
+        """
+        return Watch(self.steps, self.stop_factor, runs)
+
+
+class Watch:
+    """When to stop a range test: fed with losses, a run each.
+
+    A run stops at the first loss that is no finite number, or that has
+
+    `loss > initial + (stop_factor - 1) * max(|initial|, initial - best)`
+
+    where `initial` is the median of the losses before it, of the first tenth of the test at most, and `best` the least
+    of those before it. For positive losses that is `loss > stop_factor * initial`. There are three losses at least
+    before one is judged, and none is as long as all were exactly 0: a single loss of 0 stops nothing, and neither do
+    negative ones.
+
+    Args:
+        steps: updates of the whole test.
+        stop_factor: the factor, > 1; None never stops for a loss that is a number.
+        runs: how many runs.
+
+    Attributes:
+        running: (runs,): which of them have not stopped.
+
+    Example:
+        >>> watch = RangeTest(steps=20).watch()
+        >>> [watch.observe(loss) for loss in (2.0, 2.1, 1.9, 0.0, -1.0, 10.9, 11.1)]
+        [False, False, False, False, False, False, True]
+        >>> watch = RangeTest().watch(runs=2)
+        >>> watch.observe([2.0, float("nan")]), watch.running.tolist()
+        (False, [True, False])
+        >>> watch.observe([1.0, 1.0]), watch.losses.tolist()
+        (False, [[2.0, 1.0], [nan, nan]])
+    """
+
+    def __init__(self, steps: int, stop_factor: float | None = STOP_FACTOR, runs: int = 1) -> None:
+        self._head = curve.head(_steps("Watch.steps", steps))
+        self._factor = _stop_factor("Watch.stop_factor", stop_factor)
+        self._columns: list[Floats] = []
+        self.running = np.ones(whole(1, what="a number of runs")("Watch.runs", runs), np.bool_)
+        self._best = np.full(self.running.shape, np.inf)
+        self._initial = self._best
+
+    def observe(self, losses: ArrayLike) -> bool:
+        """Takes the next loss of each run.
+
+        Args:
+            losses: a number, or (runs,); that of a run which has stopped is not looked at.
+
+        Returns:
+            Whether all runs have stopped.
+
+        Raises:
+            TypeError: no numbers.
+            ValueError: another shape.
+
+        Example:
+            >>> RangeTest().watch().observe(float("inf"))
+            True
+        """
+        given = _check.array("Watch.observe", losses, "fiu", "real numbers")
+        if given.size != self.running.size or given.ndim > 1:
+            raise ValueError(f"Watch.observe: expected {self.running.size} losses, got shape {given.shape}")
+        latest = np.where(self.running, given, np.nan)
+        seen = len(self._columns)
+        if curve.LEAST_HEAD <= seen <= self._head:
+            self._initial = curve.middle(np.stack(self._columns, axis=1))
+        self.running &= np.isfinite(latest)
+        if seen >= curve.LEAST_HEAD and self._factor < math.inf:
+            self.running &= ~(latest > curve.limit(self._initial, self._best, self._factor))
+        self._best = np.fmin(self._best, latest)
+        self._columns.append(latest)
+        return not self.running.any()
+
+    @property
+    def losses(self) -> Floats:
+        """The losses so far, (runs, seen): as they came, to the one that stopped their run, and NaN behind it.
+
+        Example:
+            >>> RangeTest().watch(3).losses.shape
+            (3, 0)
+        """
+        return np.stack(self._columns, axis=1) if self._columns else np.empty((self.running.size, 0))
+
+
+# ---- The suggestion ----
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestion:
+    """What the loss curves of a range test suggest.
+
+    Args:
+        lr: the learning rate, always a number: where the verdict is not "ok", it says how it was chosen.
+        band: the first and the third quartile over the runs.
+        lr_max_stable: the largest rate after which the loss had not clearly risen, the median over the runs.
+        verdict: "ok", "no_learning_seen", "no_divergence_seen", "plateau_start", "too_noisy" or "diverged_at_start";
+            of several runs the most frequent one.
+        per_run: what each run suggests, (runs,).
+        verdicts: of each run.
+        rule: what was asked for.
+        lrs: the rates of the test.
+        losses: (runs, n), as given; NaN behind the end of a run that is shorter.
+        lengths: how many losses each run has, (runs,).
+
+    Example:
+        >>> test = RangeTest(steps=50)
+        >>> print(suggest(test.lrs, [2.0] * 51))
+        lr = 1 (no_learning_seen), stable up to 10; 1 run
+        The loss did not fall by more than its noise: raise end_lr if it did not rise either, take more steps, larger
+        batches or more runs. lr is a tenth of the largest rate that did no harm.
+    """
+
+    lr: float
+    band: tuple[float, float]
+    lr_max_stable: float
+    verdict: Verdict
+    per_run: Floats
+    verdicts: tuple[Verdict, ...]
+    rule: str
+    lrs: Floats = plain_field(repr=False)
+    losses: Floats = plain_field(repr=False)
+    lengths: NDArray[np.int64] = plain_field(repr=False)
+
+    @property
+    def advice(self) -> str:
+        """What the verdict means, and what to do about it.
+
+        Example:
+            >>> suggest([0.1, 0.2], [float("nan")]).advice[:50]
+            'The loss broke off in the first tenth of the test:'
+        """
+        return ADVICE[self.verdict]
+
+    @cached_property
+    def votes(self) -> dict[str, float | None]:
+        """What each rule says, the median over the runs; None where it says nothing of any run.
+
+        First the marks of the curve: "geo" is the geometric mean of "drop50" and "rise", "drop50" where half of the
+        drop is made, "min" where the curve is lowest, "rise" where it has risen again, "steep" where it falls most
+        steeply; then the rules of other libraries, see `published`.
+
+        Example:
+            >>> test = RangeTest(0.001, 1.0, steps=16)
+            >>> votes = suggest(test.lrs, [4.0] * 6 + [3.0, 2.0, 1.0, 1.0, 2.0, 9.0, 9.0]).votes
+            >>> 0.003 < votes["drop50"] < votes["min"] < votes["rise"] < 1.0, votes["torch-lr-finder"]
+            (True, None)
+        """
+        runs = curve.Runs(self.lrs, self.losses, self.lengths)
+        curves = curve.curves_of(runs)
+        found = curve.marks(curves)
+        said = {rule: _said(rule, runs, curves, found) for rule in RULES[1:]}
+        return {rule: _rate(rates[np.isfinite(rates)]) for rule, rates in said.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers and texts, as JSON takes them, without the curves.
+
+        Example:
+            >>> suggest([0.1, 0.2], [2.0]).to_dict()["verdict"]
+            'no_learning_seen'
+        """
+        return {
+            "lr": self.lr,
+            "band": list(self.band),
+            "lr_max_stable": self.lr_max_stable,
+            "verdict": self.verdict,
+            "advice": self.advice,
+            "rule": self.rule,
+            "per_run": self.per_run.tolist(),
+            "verdicts": list(self.verdicts),
+            "votes": self.votes,
+        }
+
+    def __str__(self) -> str:
+        runs = len(self.per_run)
+        spread = f", quartiles {self.band[0]:.3g} to {self.band[1]:.3g}" if runs > 1 else ""
+        counted = f"{runs} run{'s' if runs > 1 else ''}"
+        first = f"lr = {self.lr:.3g} ({self.verdict}){spread}, stable up to {self.lr_max_stable:.3g}; {counted}"
+        return f"{first}\n{self.advice}"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draws the curves, raw and smoothed, the band, what each rule votes for, and the suggestion.
+
+        Args:
+            ax: matplotlib's axes to draw on; by default there is a new figure, `plot().figure`.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+
+        Example:
+            >>> test = RangeTest(steps=50)
+            >>> suggest(test.lrs, [2.0] * 50).plot().get_xscale()
+            'log'
+        """
+        from lrcore._finderplot import draw
+
+        drawn: Axes = draw(self, ax)
+        return drawn
+
+
+def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: str = "committee") -> Suggestion:
+    """The learning rate that one or many runs of a range test suggest.
+
+    Each curve is cut where `Watch` would stop it, smoothed without lag, and searched for marks: its minimum, where half
+    of its drop is made, where it rises again. Some rules on these, chosen on training tasks by leaving one out
+    at a time, vote for each run; the suggestion is the median of the logarithms, over the votes and then over the runs,
+    and never above `lr_max_stable`.
+
+    Args:
+        lrs: the rates of the test, (steps,), > 0 and ascending.
+        losses: (n,) or (runs, n), or a list of runs of different lengths, of at most steps + 1 losses: `losses[..., i]`
+            before the update with `lrs[i]`, and perhaps one more after the last. NaN and infinity mean that a run has
+            diverged there, so rows that stopped may be filled up with NaN.
+        rule: "committee", or a name in `Suggestion.votes`.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Example:
+        >>> test = RangeTest(1e-4, 10.0)
+        >>> fall = 2.0 / (1.0 + 30.0 * test.lrs) + 20.0 * test.lrs**2  # least at 0.1
+        >>> found = suggest(test.lrs, [[2.0, *fall], [2.0, *(1.1 * fall)]])
+        >>> found.verdict, 0.01 < found.lr < 0.1, found.per_run.shape
+        ('ok', True, (2,))
+    """
+    if rule not in RULES:
+        allowed = f"one of {', '.join(RULES)}"
+        raise ValueError(f"suggest.rule: expected {allowed}, got {rule!r}{_check.did_you_mean(str(rule), RULES)}")
+    runs = curve.runs_of("suggest", lrs, losses)
+    curves = curve.curves_of(runs)
+    found = curve.marks(curves)
+    verdicts = _verdicts(curves, found, curve.head(len(runs.lrs)))
+    stable = curve.stable(curves, found)
+    said = np.median(curve.votes(curves), axis=1) if rule == "committee" else _said(rule, runs, curves, found)
+    heard = ~np.isin(verdicts, UNHEARD) & np.isfinite(said)
+    each = np.where(heard, np.minimum(said, stable), stable - math.log(10.0))
+    verdict = _most(verdicts)
+    # Where most runs have learned, a guess for one that has not says nothing.
+    counted = each[heard] if verdict not in UNHEARD and heard.any() else each
+    low, lr, high = np.exp(np.quantile(counted, (0.25, 0.5, 0.75))).tolist()
+    if verdict == "ok" and high > TOO_WIDE * low:
+        verdict = "too_noisy"
+    return Suggestion(
+        lr, (low, high), float(np.exp(np.median(stable))), verdict, np.exp(each), tuple(verdicts), rule, *runs
+    )
+
+
+def _verdicts(curves: Curves, found: Marks, head: int) -> list[Verdict]:
+    """Of each run, the first that is true."""
+    fast = curves.logs[found.rise] - curves.logs[found.drop10] < PLATEAU
+    conditions: dict[Verdict, Any] = {
+        "diverged_at_start": curves.diverged & (curves.ends + 1 < head),
+        "no_learning_seen": (found.drop <= curves.sigma) | (curves.ends < 0),
+        "too_noisy": found.drop <= curve.SIGMAS * curves.sigma,
+        "plateau_start": found.rose & fast,
+        "no_divergence_seen": ~found.rose,
+    }
+    return np.select(list(conditions.values()), list(conditions), "ok").tolist()  # type: ignore[no-any-return]
+
+
+def _most(verdicts: list[Verdict]) -> Verdict:
+    """The most frequent one, of several the one to which more heed is to be paid."""
+    return max(ADVICE, key=verdicts.count)
+
+
+def _rate(logs: Floats) -> float | None:
+    """The median of logarithms, as a rate; None of nothing."""
+    return float(np.exp(np.median(logs))) if logs.size else None
+
+
+def _said(rule: str, runs: Runs, curves: Curves, found: Marks) -> Floats:
+    """What a single rule says of each run: logarithms, NaN for nothing."""
+    if rule in curve.FEATURES:
+        return np.where(curves.ends < 0, np.nan, curve.feature(curves, found, rule))
+    rows = zip(runs.losses, runs.lengths, strict=True)
+    rates = [published(rule, runs.lrs, row[:length]) for row, length in rows]
+    return np.log([math.nan if rate is None else rate for rate in rates])
+
+
+# ---- Short runs at a few rates ----
+
+
+def probe_lrs(lr: float) -> Floats:
+    """The rates to try around a suggestion: a decade below it and above it, in steps of half a decade.
+
+    Args:
+        lr: the suggestion, > 0.
+
+    Example:
+        >>> probe_lrs(0.01).round(5).tolist()
+        [0.001, 0.0032, 0.01, 0.032, 0.1]
+    """
+    return positive("probe_lrs", lr) * np.array(PROBES)
+
+
+def best_probe(lrs: ArrayLike, losses: ArrayLike) -> float:
+    """Which of some rates trains best in short runs.
+
+    The score of a rate is the mean of the last fifth of its losses, over all runs; a rate at which a run diverges, so
+    that one of its losses is no finite number, is out.
+
+    Args:
+        lrs: the rates, (rates,).
+        losses: (rates, runs, steps), or (rates, steps) for one run; best with the same batches and the same initial
+            weights for all rates, so that they differ by nothing else.
+
+    Returns:
+        The rate with the least score; the smallest rate if all are out.
+
+    Raises:
+        TypeError, ValueError: arguments outside of these.
+
+    Example:
+        >>> best_probe([0.1, 1.0, 10.0], [[4.0, 3.9, 3.8], [4.0, 3.0, 2.0], [4.0, 40.0, float("inf")]])
+        1.0
+    """
+    rates = _check.array("best_probe.lrs", lrs, "fiu", "real numbers").astype(np.float64)
+    given = _check.array("best_probe.losses", losses, "fiu", "real numbers").astype(np.float64)
+    if rates.ndim != 1 or not rates.size or given.ndim not in (2, 3) or len(given) != rates.size or not given.size:
+        shapes = f"{rates.shape} and {given.shape}"
+        raise ValueError(
+            f"best_probe: expected shapes (rates,) and (rates, runs, steps) or (rates, steps), got {shapes}"
+        )
+    rows = given.reshape(rates.size, -1, given.shape[-1])
+    finite = np.isfinite(rows).all(axis=(1, 2), keepdims=True)
+    last = np.where(finite, rows[:, :, -max(1, rows.shape[-1] // 5) :], np.inf)
+    with np.errstate(over="ignore"):
+        scores = last.mean(axis=(1, 2))
+    order = np.argsort(rates, kind="stable")
+    return float(rates[order][scores[order].argmin()])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What `find_lr` of a binding comes back with.
+
+    Args:
+        suggestion: see `Suggestion`.
+        lrs: the rates of the test, (steps,).
+        losses: (runs, n): `losses[:, i]` before the update with `lrs[i]`.
+        refined: the rate that short runs around the suggestion found best; None where none were made.
+        groups: a ratio for each parameter group, by name; None where none were asked for.
+
+    Example:
+        >>> found = Found(suggest([0.1, 0.2], [2.0]), np.array([0.1, 0.2]), np.array([[2.0]]), refined=0.02)
+        >>> found.lr
+        0.02
+    """
+
+    suggestion: Suggestion
+    lrs: Floats
+    losses: Floats
+    refined: float | None = None
+    groups: dict[str, float] | None = None
+
+    @property
+    def lr(self) -> float:
+        """The learning rate to train with.
+
+        Example:
+            >>> round(Found(suggest([0.1, 0.2], [2.0]), np.array([0.1, 0.2]), np.array([[2.0]])).lr, 9)
+            0.01
+        """
+        return self.suggestion.lr if self.refined is None else self.refined
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draws the suggestion, see `Suggestion.plot`, and the refined rate.
+
+        Example:
+            >>> len(Found(suggest([0.1, 0.2], [2.0]), np.array([0.1, 0.2]), np.array([[2.0]])).plot().lines) > 0
+            True
+        """
+        from lrcore._finderplot import draw
+
+        drawn: Axes = draw(self.suggestion, ax, self.refined)
+        return drawn
+
+    def __str__(self) -> str:
+        refined = "" if self.refined is None else f"lr = {self.refined:.3g}, the best of short runs around\n"
+        return refined + str(self.suggestion)
