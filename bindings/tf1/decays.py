@@ -8,7 +8,8 @@ own.
 
 Each takes `global_step`, an integer tensor, variable or number of any shape; `name`, of the scope of all nodes and of
 the tensor; and gives in a graph the tensor, eagerly a callable without arguments for it. Each raises a ValueError for
-numbers that the schedule refuses (`decay_steps=0`), of which TensorFlow makes NaN, inf or a rate that rises.
+numbers that the schedule refuses: `decay_steps=0`, say, of which TensorFlow makes NaN or inf. A step below 0 counts
+as 0.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lrcore.dialects import tf1 as dialect
 from lrcore.tracing import LONGEST_TABLE
 
 FLAGS = ("cycle", "staircase")
+OWN = {name: getattr(tf.compat.v1.train, name) for name in dialect.__all__}  # now: later these may stand there instead
 NOISY = ("noisy_linear_cosine_decay",)
 LONGEST_NOISE = LONGEST_TABLE - 1  # updates: a graph has noise of ours as a table
 
@@ -199,8 +201,7 @@ def noisy_linear_cosine_decay(
 def _placed(which: str, scope: str, learning_rate: Any, global_step: Any, name: str | None, **arguments: Any) -> Any:
     fits = _is_single(learning_rate) and all(map(_is_number, arguments.values())) and _counts_updates(global_step)
     if not fits or (which in NOISY and arguments["decay_steps"] >= LONGEST_NOISE):
-        own = getattr(tf.compat.v1.train, which)
-        return own(learning_rate=learning_rate, global_step=global_step, name=name, **arguments)
+        return OWN[which](learning_rate=learning_rate, global_step=global_step, name=name, **arguments)
     known = {argument: bool(given) if argument in FLAGS else _plain(given) for argument, given in arguments.items()}
     if which in NOISY:
         known["seed"] = tf.compat.v1.get_seed(0)[0]

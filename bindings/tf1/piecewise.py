@@ -15,6 +15,10 @@ from lrcore.bindings.tf1._operations import as_written
 WHERE = "piecewise_constant"
 INT32, INT64 = range(-(2**31), 2**31), range(-(2**63), 2**63)
 NUMBERS = (int, float, np.number)
+COMPARED = {  # the types that TensorFlow compares
+    *(tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64),
+    *(tf.float16, tf.bfloat16, tf.float32, tf.float64),
+}
 
 
 def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = None) -> Any:
@@ -38,7 +42,7 @@ def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = 
     Raises:
         ValueError: boundaries and values whose numbers or types do not fit; no boundary; numbers that decrease, which
             in TensorFlow fail at the first step between them; an `x` that is known to have several elements.
-        TypeError: an `x` of another type than numbers.
+        TypeError: an `x` and boundaries of another type than numbers.
         tf.errors.InvalidArgumentError: an `x` with several elements, eagerly or when the graph runs.
 
     Also known as: `piecewise_constant_decay`; as a schedule `lrcore.dialects.tf1.piecewise_constant`.
@@ -76,8 +80,8 @@ def _looked_up(x: Any, pieces: tuple[Any, Any], scope: str) -> Any:
 
 
 def _value_at(step: Any, boundaries: Any, values: Any) -> Any:
-    rows = tf.reshape(boundaries, [1, -1]) if tf.is_tensor(boundaries) else boundaries[None]
-    passed = tf.raw_ops.LowerBound(sorted_inputs=rows, values=tf.reshape(step, [1, 1]))
+    row = tf.reshape(boundaries, [1, boundaries.shape[0]]) if tf.is_tensor(boundaries) else boundaries[None]
+    passed = tf.raw_ops.LowerBound(sorted_inputs=row, values=tf.reshape(step, [1, 1]))
     return tf.gather(values, tf.squeeze(passed), name="value")
 
 
@@ -99,8 +103,7 @@ class _Listed(NamedTuple):
 
 def _pieces(step: Any, boundaries: Any, values: Any) -> tuple[Any, Any]:
     """Boundaries, of the type of the step, and values."""
-    if not (step.is_floating or step.is_integer):
-        _check.refuse(f"{WHERE}.x", "a number", step.name, TypeError)
+    step = step.base_dtype
     bounds, rates = _listed(boundaries), _listed(values)
     if not bounds.items:
         _check.refuse(f"{WHERE}.boundaries", "at least one boundary", boundaries)
@@ -110,6 +113,8 @@ def _pieces(step: Any, boundaries: Any, values: Any) -> tuple[Any, Any]:
     first = next(iter(rates.dtypes))
     _refuse_others("boundaries", bounds.dtypes, [tf.int32, step] if step == tf.int64 else [step], "the type of x")
     _refuse_others("values", rates.dtypes, [first], "the type of the first")
+    if step not in COMPARED:
+        _check.refuse(f"{WHERE}.x", "a number", step, TypeError)
     return _increasing(bounds.together(step)), rates.together(first)
 
 

@@ -80,7 +80,7 @@ def _node(schedule: Schedule, global_step: Any, scope: str) -> Any:
 def _updates(global_step: Any) -> Any:
     step = tf.convert_to_tensor(global_step)
     if not (step.dtype.is_integer or step.dtype.is_floating):
-        _check.refuse("global_step", "integers", step.dtype.name, TypeError)
+        _check.refuse("global_step", "integers", step.dtype, TypeError)
     if step.dtype.is_floating:  # a cast of what int64 cannot hold is some step or other
         step = tf.clip_by_value(tf.cast(step, tf.float64), 0.0, float(LAST_STEP))
     elif step.dtype == tf.uint64:

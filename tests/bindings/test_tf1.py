@@ -173,6 +173,12 @@ LIKE_TENSORFLOW = {
     "large boundaries of an int32": pieces(lambda: THREE, lambda: [2, 2**31], lambda: VALUES[:3]),
     "values of two types": pieces(lambda: THREE, lambda: [2, 4], lambda: [0.1, 2, 0.3]),
     "float32 and float64": pieces(lambda: THREE, lambda: [2, 4], lambda: [0.1, np.float64(0.2), 0.3]),
+    "a bool step": pieces(lambda: True, lambda: [2, 4], lambda: VALUES[:3]),
+    "a bool step, values of two types": pieces(lambda: True, lambda: [True, True], lambda: [0.1, 2, 0.3]),
+    "a complex step": pieces(lambda: 3j, lambda: [2, 4], lambda: VALUES[:3]),
+    "a step that is text": pieces(lambda: "3", lambda: [2.0, 4.0], lambda: VALUES[:3]),
+    "no boundaries for three values": pieces(lambda: THREE, list, lambda: VALUES[:3]),
+    "nothing at all": pieces(lambda: THREE, list, list),
     "a step that is None": pieces(lambda: None, lambda: [2, 4], lambda: VALUES[:3]),
     "a boundary that is None": pieces(lambda: THREE, lambda: [2, None], lambda: VALUES[:3]),
     "a tensor for all boundaries": pieces(lambda: THREE, lambda: tf.constant([2, 4]), lambda: VALUES[:3]),
@@ -195,8 +201,9 @@ def test_piecewise_constant_does_as_tensorflow(case):
         (np.int64(3), [2.0], ValueError, r"boundaries\[0\]: expected int32 or int64, the type of x, got float32"),
         (3, [4, 2], ValueError, r"values: expected 3 values, one more than boundaries, got 2"),
         (3, [], ValueError, r"boundaries: expected at least one boundary, got \[\]"),
-        (True, [2], TypeError, r"piecewise_constant.x: expected a number, got 'bool'"),
-        ("3", [2], TypeError, r"piecewise_constant.x: expected a number, got 'string'"),
+        (True, [2], ValueError, r"boundaries\[0\]: expected bool, the type of x, got int32"),
+        (True, [True], TypeError, r"piecewise_constant.x: expected a number, got tf.bool"),
+        ("3", ["2"], TypeError, r"piecewise_constant.x: expected a number, got tf.string"),
     ],
 )
 def test_messages_name_what_came(x, boundaries, error, message):
@@ -229,6 +236,25 @@ def test_several_elements_are_refused():
             session.run(value, {unknown: [1, 2]})
     with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
         tf1.piecewise_constant(tf.constant([1, 2]), *arguments)()
+
+
+@pytest.mark.usefixtures("mode")
+def test_boundaries_with_several_elements_are_refused():
+    pairs = [tf.constant([1, 2]), tf.constant([3, 4])]
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="reshape"):  # graph, eager
+        result(tf1.piecewise_constant(3, pairs, VALUES[:3]))
+
+
+def test_a_reference_to_a_variable_of_tensorflow_1():
+    with tf.Graph().as_default():
+        step = v1.Variable(3, use_resource=False).op.outputs[0]
+        assert step.dtype.name == "int32_ref"
+        built = [
+            tf1.piecewise_constant(step, [2, 4], VALUES[:3]),
+            tf1.exponential_decay(0.8, step, 1, 0.5),
+            tf1.learning_rate(lr.Linear(0.8, 0.0, 4), step),
+        ]
+        assert [float(result(one)) for one in built] == [float(np.float32(one)) for one in (0.05, 0.1, 0.2)]
 
 
 def test_arrays_are_lists():
@@ -404,6 +430,14 @@ def test_other_arguments_do_as_tensorflow(name, arguments, case):
     assert outcome(lambda: getattr(tf1, name)(**given)) == outcome(lambda: getattr(train, name)(**given))
 
 
+def test_in_the_place_of_tensorflows_own(monkeypatch):
+    expected = {name: float(getattr(train, name)(np.float64(0.5), 3, 7, 0.5)()) for name in list(DECAYS)[:3]}
+    for name in dialect.__all__:
+        monkeypatch.setattr(train, name, getattr(tf1, name))
+    found = {name: float(getattr(train, name)(np.float64(0.5), 3, 7, 0.5)()) for name in expected}
+    assert found == expected
+
+
 def test_a_variable_of_a_decay_is_read_each_time():
     rate = tf.Variable(0.5)
     value = tf1.exponential_decay(rate, 2, 2, 0.5)
@@ -576,8 +610,8 @@ def test_a_number_is_a_constant_rate():
     ("schedule", "step", "error", "message"),
     [
         ("cosine", 3, TypeError, "learning_rate.schedule: expected a schedule or a number, got 'cosine'"),
-        (0.5, True, TypeError, "global_step: expected integers, got 'bool'"),
-        (0.5, "3", TypeError, "global_step: expected integers, got 'string'"),
+        (0.5, True, TypeError, "global_step: expected integers, got tf.bool"),
+        (0.5, "3", TypeError, "global_step: expected integers, got tf.string"),
         (0.5, None, ValueError, "None"),
         (lr.Linear(0.0, 1.0, "5ep"), 3, ValueError, "steps_per_epoch"),
     ],
