@@ -290,6 +290,13 @@ def votes(curves: Curves, members: tuple[Member, ...] = COMMITTEE) -> Floats:
     return np.stack(said, axis=1)
 
 
+def committee(lrs: object, losses: object, members: tuple[Member, ...]) -> Floats:
+    """The rate that some members together say of each run; NaN where a run has no curve."""
+    curves = curves_of(runs_of("committee", lrs, losses))
+    rates = np.exp(np.minimum(np.median(votes(curves, members), axis=1), stable(curves, marks(curves))))
+    return np.where(curves.ends < 0, np.nan, rates)
+
+
 def features(lrs: object, losses: object, width: float) -> dict[str, Floats]:
     """The rate at each mark of each run, seen through a Gaussian of that width; NaN where a run has no curve."""
     curves = curves_of(runs_of("features", lrs, losses))

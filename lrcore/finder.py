@@ -511,6 +511,7 @@ class Found:
         losses: (runs, n): `losses[:, i]` before the update with `lrs[i]`.
         refined: the rate that short runs around the suggestion found best; None where none were made.
         groups: a ratio for each parameter group, by name; None where none were asked for.
+        groups_band: the first and the third quartile of each ratio over the runs.
 
     Example:
         >>> found = Found(suggest([0.1, 0.2], [2.0]), np.array([0.1, 0.2]), np.array([[2.0]]), refined=0.02)
@@ -523,6 +524,7 @@ class Found:
     losses: Floats
     refined: float | None = None
     groups: dict[str, float] | None = None
+    groups_band: dict[str, tuple[float, float]] | None = None
 
     @property
     def lr(self) -> float:
@@ -547,5 +549,10 @@ class Found:
         return drawn
 
     def __str__(self) -> str:
-        refined = "" if self.refined is None else f"lr = {self.refined:.3g}, the best of short runs around\n"
-        return refined + str(self.suggestion)
+        lines = [] if self.refined is None else [f"lr = {self.refined:.3g}, the best of short runs around"]
+        lines.append(str(self.suggestion))
+        if self.groups is not None:
+            bands = {name: " ({:.2g} to {:.2g})".format(*band) for name, band in (self.groups_band or {}).items()}
+            ratios = [f"{name} = {ratio:.2g}{bands.get(name, '')}" for name, ratio in self.groups.items()]
+            lines.append(f"groups: {', '.join(ratios)}")
+        return "\n".join(lines)
