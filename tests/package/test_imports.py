@@ -101,7 +101,7 @@ ABOVE_BINDINGS = {"_demo_training"}
 BINDINGS = {"__init__": "", "tf1": "tensorflow", "torch": "torch", "keras": "keras", "optax": "optax jax"}
 # A helper for a framework that stands upon another may import that one too, where it is called: who has not installed
 # it can still import the helper. The others are given the framework's objects, and import nothing.
-GUESTS = {"torch/ignite.py": {"ignite"}, "keras/_foreach.py": {"torch"}}
+GUESTS = {"torch/finder.py": {"tqdm"}, "torch/ignite.py": {"ignite"}, "keras/_foreach.py": {"torch"}}
 # Imported where they are used, never with lrcore.
 HEAVY = {
     "IPython",
