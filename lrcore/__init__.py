@@ -80,7 +80,8 @@ _HOMES = {
     ),
     "tables": ("open_table",),
 }
-_MODULES = ("bindings", "dialects", "finder", "groups")  # used by their own names: lrcore.dialects.torch.StepLR
+# Used by their own names: lrcore.dialects.torch.StepLR.
+_MODULES = ("bindings", "dialects", "finder", "groups", "monitor")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)  # noqa: PLE0605

@@ -1,4 +1,4 @@
-from lrcore import dialects as dialects, finder as finder, groups as groups
+from lrcore import dialects as dialects, finder as finder, groups as groups, monitor as monitor
 from lrcore._engine import build_info as build_info
 from lrcore.adoption import AdoptError as AdoptError, adopt as adopt
 from lrcore.comparison import diff as diff
