@@ -3,6 +3,7 @@
 The optimizers are PyTorch's SGD, SGD(momentum=0.9) and Adam, written for rows of flat weights (the tests compare them).
 """
 
+import time
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -198,8 +199,11 @@ def measured(task: Task, size: Size) -> Curves:
 
 
 def _one(name: str, size: Size) -> Curves:
+    """Of one task, with the seconds of processor time that it took."""
     torch.set_num_threads(1)
-    return measured(next(task for task in TASKS if task.name == name), size)
+    begun = time.process_time()
+    found = measured(next(task for task in TASKS if task.name == name), size)
+    return found | {f"{name}/seconds": np.array(time.process_time() - begun)}
 
 
 def collect(tasks: list[Task], size: Size, workers: int) -> Curves:
