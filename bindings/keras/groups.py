@@ -116,14 +116,21 @@ class LayerRates(keras.optimizers.Optimizer):
         scale: float = rates.placed[self._get_variable_index(variable)].lr_scale
         return scale
 
+    def _get_variable_index(self, variable: Any) -> int:
+        """Also of what stands for a variable."""
+        index: int = variable.index if type(variable) is _foreach.Step else super()._get_variable_index(variable)
+        return index
+
     def _parallel_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
         """On the torch backend most optimizers have this in the place of `update_step`."""
-        placed, index = self._lrcore_rates.placed, self._get_variable_index
+        placed, index = self._lrcore_rates.placed, super()._get_variable_index
         scales = [placed[index(variable)].lr_scale for variable in variables]
         _foreach.update(self, super()._parallel_update_step, grads, variables, learning_rate, scales)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Each variable's decay is at its own rate: variables with the same factor in one call."""
+        if not _decays(self):
+            return
         placed = self._lrcore_rates.placed
         groups: dict[float, list[Any]] = {}
         for variable in variables:
@@ -285,14 +292,17 @@ def _checked(optimizer: Any) -> None:
         _check.refuse(where, "one optimizer for all variables", optimizer, TypeError)
 
 
+def _decays(optimizer: Any) -> bool:
+    return any(getattr(optimizer, name, None) is not None for name in HAS_DECAY)
+
+
 def _without_excluded(
     optimizer: Any, parameters: dict[str, Any], found: dict[str, Multiplier]
 ) -> dict[str, Multiplier]:
     """The multipliers, with what `exclude_from_weight_decay` was told, which Keras does not save."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    decays = any(getattr(inner, name, None) is not None for name in HAS_DECAY)
     for path, each in found.items():
-        if each.weight_decay_scale not in (0.0, 1.0) and not decays:
+        if each.weight_decay_scale not in (0.0, 1.0) and not _decays(inner):
             raise ValueError(
                 f"layer_rates.optimizer: expected one with weight_decay, as {path!r} gets {each.weight_decay_scale!r} "
                 "of it, got None"
