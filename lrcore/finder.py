@@ -50,6 +50,7 @@ __all__ = [
     "Suggestion",
     "Watch",
     "best_probe",
+    "padded",
     "probe_lrs",
     "published",
     "suggest",
@@ -499,6 +500,16 @@ def best_probe(lrs: ArrayLike, losses: ArrayLike) -> float:
         scores = last.mean(axis=(1, 2))
     order = np.argsort(rates, kind="stable")
     return float(rates[order][scores[order].argmin()])
+
+
+def padded(rows: Sequence[Floats], length: int) -> Floats:
+    """Runs of different lengths as one array, with NaN behind their ends.
+
+    Example:
+        >>> padded([np.array([2.0, 1.0]), np.array([3.0])], 2).tolist()
+        [[2.0, 1.0], [3.0, nan]]
+    """
+    return np.stack([np.pad(row, (0, length - len(row)), constant_values=np.nan) for row in rows])
 
 
 @dataclass(frozen=True, eq=False)
