@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +24,15 @@ def measured(
 ) -> tuple[tuple[float, ...], dict[str, float], Bands]:
     """Ratios at which an update changes all groups of the first optimizer by about the same share of their weights.
 
-    `ratio = 1 / (|update| / |weights|)` of each group, at a rate that all have, over the largest of the ratios
+    `ratio = min(shares) / share`, `share = |update| / |weights|` of each group at a rate that all have
+
+    The weights are those at first; a group that has none yet, or does not move, gets 1.
 
     Args:
         task: what is trained.
         snapshot: where runs begin.
         votes: of the processes.
-        rate: a rate at which training is stable.
+        rate: a small one, at which the weights stay about where they are.
         runs: how many runs.
 
     Returns:
@@ -38,17 +41,28 @@ def measured(
     groups = task.optimizers[0].param_groups
     even = (1.0,) * len(groups) + task.ratios[len(groups) :]
     looped = Looped(replace(task, ratios=even), snapshot, votes)
-    logs = []
+    found = []
     for run in range(runs):
         seen = _Changes(groups)
         looped.one(np.full(PROBE_STEPS, rate), Watch(PROBE_STEPS, None), run, runs, seen)
-        shares = -seen.middle()
-        logs.append(shares - shares.max())
-    low, middle, high = np.exp(np.quantile(votes.first(np.array(logs)), (0.25, 0.5, 0.75), axis=0))
-    names = [str(group.get("name", place)) for place, group in enumerate(groups)]
-    found = dict(zip(names, middle.tolist(), strict=True))
+        shares = seen.shares()
+        known = shares > 0.0
+        ratios = np.ones(len(groups))
+        if known.any():
+            ratios[known] = shares[known].min() / shares[known]
+        found.append(ratios)
+    low, middle, high = np.quantile(votes.first(np.array(found)), (0.25, 0.5, 0.75), axis=0)
+    names = _names(groups)
+    by_name = dict(zip(names, middle.tolist(), strict=True))
     bands = dict(zip(names, zip(low.tolist(), high.tolist(), strict=True), strict=True))
-    return (*middle.tolist(), *task.ratios[len(groups) :]), found, bands
+    return (*middle.tolist(), *task.ratios[len(groups) :]), by_name, bands
+
+
+def _names(groups: list[dict[str, Any]]) -> list[str]:
+    """Their own, where these tell them apart; else their places."""
+    places = [str(place) for place in range(len(groups))]
+    names = [str(group.get("name", place)) for place, group in zip(places, groups, strict=True)]
+    return names if len({*names}) == len(names) else places
 
 
 class _Changes:
@@ -56,24 +70,26 @@ class _Changes:
 
     def __init__(self, groups: list[dict[str, Any]]) -> None:
         self._groups = groups
-        self._before: list[list[torch.Tensor]] | None = None
-        self._logs: list[list[float]] = []
+        self._before: list[list[torch.Tensor]] = []
+        self._first: list[float] = []
+        self._sizes: list[list[float]] = []  # of the updates
 
     def __call__(self, _: int) -> None:
         now = [[one.detach().double().clone() for one in group["params"]] for group in self._groups]
-        if self._before is not None:
-            pairs = zip(self._before, now, strict=True)
-            self._logs.append([_log_share(old, new) for old, new in pairs])
+        if self._before:
+            self._sizes.append([_distance(*pair) for pair in zip(self._before, now, strict=True)])
+        else:
+            self._first = [_distance(each, [torch.zeros_like(one) for one in each]) for each in now]
         self._before = now
 
-    def middle(self) -> Floats:
-        """The logarithm of the share of each group, the median over the updates."""
-        middle: Floats = np.median(np.array(self._logs), axis=0)
-        return middle
+    def shares(self) -> Floats:
+        """How far an update goes, the median over all of them, over the weights at first; NaN of no weights."""
+        if not self._sizes:  # the first loss was no number
+            return np.full(len(self._groups), np.nan)
+        weights = np.array(self._first)
+        shares: Floats = np.median(np.array(self._sizes), axis=0) / np.where(weights > 0.0, weights, np.nan)
+        return shares
 
 
-def _log_share(old: list[torch.Tensor], new: list[torch.Tensor]) -> float:
-    """Of a group that does not move, or has no weights yet, what is left is rounding: it counts as such."""
-    moved = sum(float((after - before).square().sum()) for before, after in zip(old, new, strict=True))
-    size = sum(float(before.square().sum()) for before in old)
-    return 0.5 * (float(np.log(max(moved, 1e-60))) - float(np.log(max(size, 1e-60))))
+def _distance(these: list[torch.Tensor], others: list[torch.Tensor]) -> float:
+    return math.hypot(*(float(torch.linalg.vector_norm(one - two)) for one, two in zip(these, others, strict=True)))

@@ -177,14 +177,13 @@ class _Search:
         losses, suggestion = self._ramp(self._task)
         task, groups, bands, refined = self._task, None, None, None
         if per_group:
-            small = suggestion.lr / 10.0
+            small = suggestion.lr / 100.0
             ratios, groups, bands = measured(self._task, snapshot, self._votes, small, self._runs)
             task = replace(self._task, ratios=ratios)
             losses, suggestion = self._ramp(task)
         if refine:
             refined = self._probed(task, suggestion.lr)
-        more = {} if bands is None else {"groups_band": bands}
-        return Found(suggestion, self._test.lrs, losses, refined, groups, **more)
+        return Found(suggestion, self._test.lrs, losses, refined, groups, bands)
 
     def _ramp(self, task: Task) -> tuple[Floats, Suggestion]:
         test = self._test
