@@ -6,7 +6,6 @@ from __future__ import annotations
 # lower by two to three decades, as `bench/high_lr.py` measures; one that failed later, less.
 EARLY, LATE, RAISED = 1e-2, 1e-1, 10.0
 SAFE_SHIFT = 0.5  # standard deviations of a first layer's outputs by which Adam's first update may move them
-EARLY_STEPS = 200
 
 ABOUT = {
     "nonfinite": "The loss is not finite, and the weights are lost",
@@ -42,14 +41,14 @@ GOES_ON = {
 
 
 def suggested_lr(
-    verdict: str, direction: str | None, step: int, lr: float | None, finder_lr: float | None, gain: float | None
+    verdict: str, direction: str | None, is_early: bool, lr: float | None, finder_lr: float | None, gain: float | None
 ) -> float | None:
     """The rate to take instead; None where nothing says one.
 
     Args:
         verdict: what was found.
         direction: "too_high", "too_low" or None.
-        step: when.
+        is_early: whether the run collapsed at its beginning.
         lr: the rate that did it.
         finder_lr: what a finder has suggested.
         gain: how far Adam's first update moves the outputs of the first layer at a rate of 1, in their standard
@@ -63,9 +62,10 @@ def suggested_lr(
         return None
     if direction == "too_low":
         return lr * RAISED
-    is_early = step < EARLY_STEPS and verdict in ("nonfinite", "exploding", "dead_network")
+    if not is_early:
+        return lr * LATE
     if gain is None or not gain > 0.0:
-        return lr * (EARLY if is_early else LATE)
+        return lr * EARLY
     return min(lr * LATE, max(SAFE_SHIFT / gain, lr * EARLY**2))
 
 

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrcore import _check
 from lrcore._verdicts import is_dead
@@ -98,3 +99,19 @@ def _entropy(where: str, counts: Any) -> float:
         _check.refuse(where, "counts >= 0 of each label, some above 0", counts)
     shares = table[table > 0.0] / table.sum()
     return float(-(shares * np.log(shares)).sum()) + 0.0
+
+
+def given_rows(name: str, given: Any, count: int, dimensions: int) -> NDArray[np.float64] | None:
+    """`rows_of`, or None for None."""
+    return None if given is None else rows_of(name, given, count, dimensions)
+
+
+def rows_of(name: str, given: Any, count: int | None, dimensions: int) -> NDArray[np.float64]:
+    """An array whose first axis is the updates; a second one, layers, may be left out."""
+    table = _check.array(f"diagnose.{name}", given, "iuf", "real numbers").astype(np.float64)
+    if table.ndim == 1 and dimensions == 2:
+        table = table[:, None]
+    if table.ndim != dimensions or (count is not None and len(table) != count):
+        shape = f"({'steps' if count is None else count},{' layers' * (dimensions - 1)})"
+        raise ValueError(f"diagnose.{name}: expected shape {shape}, got {np.shape(given)}")
+    return table

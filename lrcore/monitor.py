@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrcore import _advice, _check, _verdicts as tests
-from lrcore._measured import LEVEL, Measured, prior_of, real
+from lrcore._measured import LEVEL, Measured, given_rows, prior_of, real, rows_of
 from lrcore._verdicts import FAILURES, VERDICTS
 
 __all__ = ["FAILURES", "VERDICTS", "Diagnosis", "Monitor", "diagnose"]
@@ -100,6 +100,7 @@ class Monitor:
 
     Attributes:
         step: how many losses it has seen.
+        attempts: how often the run was begun again: see `restart`.
         prior_entropy: H or None; it can be set.
 
     Raises:
@@ -125,9 +126,8 @@ class Monitor:
         finder_lr: float | None = None,
     ) -> None:
         self.prior_entropy = prior_of("Monitor", prior_entropy, label_counts, classes)
-        self.batches_per_epoch = (
-            None if batches_per_epoch is None else _whole("Monitor.batches_per_epoch", batches_per_epoch)
-        )
+        each = batches_per_epoch
+        self.batches_per_epoch = None if each is None else _whole("Monitor.batches_per_epoch", each)
         is_of_batches = _of("Monitor.losses_of", losses_of) == "batch"
         self._lengths = tests.OF_BATCHES if is_of_batches else tests.OF_EPOCHS
         self._every = _EVERY if is_of_batches else 1
@@ -146,7 +146,7 @@ class Monitor:
             'healthy'
         """
         lengths = self._lengths
-        self.step = 0
+        self.step = self.attempts = 0
         self._losses = tests.Recent(max(lengths.stuck_low, lengths.trend))
         self._found: dict[str, Diagnosis] = {}
         self._since: dict[str, int] = {}  # when what is no alarm began
@@ -156,18 +156,53 @@ class Monitor:
         self._level_before_spike: float | None = None
         self._measured = Measured()
 
-    @property
-    def wants_signals(self) -> bool:
-        """Whether the next update is one to measure: each of the first two epochs, or of 200; one of 50 then.
+    def restart(self) -> None:
+        """Forgets what it has seen, and counts an attempt: the advice after a second failure is gentler.
+
+        Example:
+            >>> monitor = Monitor()
+            >>> advised = []
+            >>> for lr in (0.1, 0.001):
+            ...     advised.append(monitor.observe(float("nan"), lr).lr)
+            ...     monitor.restart()
+            >>> advised, monitor.attempts
+            ([0.001, 0.0001], 2)
+        """
+        attempts = self.attempts
+        self.reset()
+        self.attempts = attempts + 1
+
+    def wants_signals(self, step: int | None = None) -> bool:
+        """Whether an update is one to measure: each of the first two epochs, or of 200; one of 50 then.
 
         And each while the last one that was measured looked dead.
 
+        Args:
+            step: the number of the update; by default the next one.
+
         Example:
-            >>> Monitor().wants_signals
+            >>> monitor = Monitor(batches_per_epoch=10)
+            >>> [step for step in range(200) if monitor.wants_signals(step)][-5:]
+            [18, 19, 50, 100, 150]
+        """
+        step = self.step if step is None else step
+        dense = _DENSE if self.batches_per_epoch is None else 2 * self.batches_per_epoch
+        return step < dense or step % _SPARSE == 0 or self._dead > 0
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether nothing looks wrong now, and the losses of late are well below H, or below the first one.
+
+        Example:
+            >>> monitor = Monitor(classes=6)
+            >>> for loss in (1.8, 1.5, 1.2):
+            ...     monitor.observe(loss)
+            >>> monitor.is_learning
             True
         """
-        dense = _DENSE if self.batches_per_epoch is None else 2 * self.batches_per_epoch
-        return self.step < dense or self.step % _SPARSE == 0 or self._dead > 0
+        if self._found or self._dead or self._above or self._level_before_spike is not None:
+            return False
+        return self._losses.count > 0 and self._has_learnt(float(np.median(self._losses.last(LEVEL))))
 
     # ---- Observing ----
 
@@ -205,8 +240,7 @@ class Monitor:
             'nonfinite'
         """
         value, rate = real("Monitor.observe.loss", loss), None if lr is None else real("Monitor.observe.lr", lr)
-        at = self.step
-        self.step += 1
+        at, self.step = self.step, self.step + 1
         if rate is not None and math.isfinite(rate):
             self._lr = rate
         self._measured.take(gradient_norms, update_ratios, active_fractions, logit_spread, input_gain)
@@ -224,10 +258,9 @@ class Monitor:
     def _count(self, loss: float) -> None:
         """The loss, and what follows from it alone."""
         self._losses.add(loss)
-        seen = self._losses.count
-        if seen == 1:
+        if self._losses.count == 1:
             self._first = self._peak = loss
-        elif seen == 2:
+        elif self._losses.count == 2:
             self._second = loss
         self._peak = max(self._peak, loss)
         level = tests.blow_up_level(self._first, self.prior_entropy)
@@ -285,11 +318,9 @@ class Monitor:
         if at % self._every:
             return
         if self._found and self._dead == 0 and self._has_learnt(float(np.median(self._losses.last(LEVEL)))):
-            over = [verdict for verdict in self._found if verdict != "nonfinite"]
-            for verdict in over:
-                del self._found[verdict]
-            if over:
+            if {*self._found} - {"nonfinite"}:
                 self._since.setdefault("spiked_and_recovered", at)
+            self._found = {verdict: found for verdict, found in self._found.items() if verdict == "nonfinite"}
         window = self._losses.last(self._lengths.trend)
         if len(window) < self._lengths.trend:
             return
@@ -349,9 +380,13 @@ class Monitor:
     def _told(self, verdict: str, step: int | None) -> Diagnosis:
         direction = self._direction_of(verdict)
         gain = self._measured.gain
-        lr = _advice.suggested_lr(verdict, direction, step or 0, self._lr, self.finder_lr, gain)
+        lr = _advice.suggested_lr(verdict, direction, self._is_early(verdict, step), self._lr, self.finder_lr, gain)
         words = _advice.advice(verdict, direction, self._lr, lr)
         return Diagnosis(verdict, step, direction, lr, words, self._evidence(), self._advisories(verdict))
+
+    def _is_early(self, verdict: str, step: int | None) -> bool:
+        is_collapse = verdict in ("nonfinite", "exploding", "dead_network")
+        return is_collapse and self.attempts == 0 and (step or 0) < _DENSE
 
     def _direction_of(self, verdict: str) -> Literal["too_high", "too_low"] | None:
         if verdict in ("nonfinite", "exploding", "dead_network", "spiked_and_recovered", "oscillating"):
@@ -450,34 +485,16 @@ def diagnose(
         losses_of=losses_of,
         finder_lr=finder_lr,
     )
-    rows = _rows("losses", losses, None, 1)
+    rows = rows_of("losses", losses, None, 1)
     count = len(rows)
     signals = {
-        "lr": _given("lrs", np.full(count, lrs) if lrs is not None and np.ndim(lrs) == 0 else lrs, count, 1),
-        "gradient_norms": _given("gradient_norms", gradient_norms, count, 2),
-        "update_ratios": _given("update_ratios", update_ratios, count, 2),
-        "active_fractions": _given("active_fractions", active_fractions, count, 2),
-        "logit_spread": _given("logit_spreads", logit_spreads, count, 1),
+        "lr": given_rows("lrs", np.full(count, lrs) if lrs is not None and np.ndim(lrs) == 0 else lrs, count, 1),
+        "gradient_norms": given_rows("gradient_norms", gradient_norms, count, 2),
+        "update_ratios": given_rows("update_ratios", update_ratios, count, 2),
+        "active_fractions": given_rows("active_fractions", active_fractions, count, 2),
+        "logit_spread": given_rows("logit_spreads", logit_spreads, count, 1),
     }
     listed = {name: table.tolist() for name, table in signals.items() if table is not None}
     for at, loss in enumerate(rows.tolist()):
         monitor.observe(loss, **{name: table[at] for name, table in listed.items()}, input_gain=input_gain)
     return monitor.diagnosis()
-
-
-# ---- Arguments ----
-
-
-def _given(name: str, given: Any, count: int, dimensions: int) -> NDArray[np.float64] | None:
-    return None if given is None else _rows(name, given, count, dimensions)
-
-
-def _rows(name: str, given: Any, count: int | None, dimensions: int) -> NDArray[np.float64]:
-    """An array whose first axis is the updates; a second one, layers, may be left out."""
-    table = _check.array(f"diagnose.{name}", given, "iuf", "real numbers").astype(np.float64)
-    if table.ndim == 1 and dimensions == 2:
-        table = table[:, None]
-    if table.ndim != dimensions or (count is not None and len(table) != count):
-        shape = f"({'steps' if count is None else count},{' layers' * (dimensions - 1)})"
-        raise ValueError(f"diagnose.{name}: expected shape {shape}, got {np.shape(given)}")
-    return table

@@ -255,8 +255,8 @@ def test_what_is_measured():
     monitor = Monitor(batches_per_epoch=5)
     wanted = []
     for step in range(160):
-        wanted += [step] * monitor.wants_signals
-        monitor.observe(1.0, logit_spread=0.0 if step in (100, 101) else 1.0) if monitor.wants_signals else (
+        wanted += [step] * monitor.wants_signals()
+        monitor.observe(1.0, logit_spread=0.0 if step in (100, 101) else 1.0) if monitor.wants_signals() else (
             monitor.observe(1.0)
         )
     assert wanted == [*range(10), 50, 100, 101, 102, 150]
