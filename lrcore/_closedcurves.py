@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lrcore._operations import LARGEST_FLOAT, Operations, Tensor
+from lrcore._operations import LARGEST_FLOAT, Operations, Tensor, as_float32
 from lrcore._rows import scaled
 
 LARGEST_EXPONENT = 88.0  # exp of it is a float32
@@ -39,8 +39,8 @@ class Node(NamedTuple):
 
 
 def as_float(number: float) -> float:
-    """A number as float32 holds it; what is too large for it becomes the largest."""
-    return float(np.float32(min(max(number, -LARGEST_FLOAT), LARGEST_FLOAT)))
+    """`as_float32`, as a Python number, which every framework takes beside a tensor."""
+    return float(as_float32(number))
 
 
 class Family:

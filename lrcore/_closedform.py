@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lrcore._check import END_OF_STEPS
 from lrcore._closedcurves import CURVES, MAPS, SAME_CURVE, Family, Node, as_float
 from lrcore._engine import KINDS
-from lrcore._operations import Operations, Tensor
+from lrcore._operations import Operations, Tensor, as_float32
 from lrcore._rows import bounded_scale, rounded, scaled
 from lrcore.schedule import Schedule
 
@@ -221,7 +221,7 @@ class ClosedForm:
                 raise ValueError(f"a table of {len(node.data)} values, more than {MOST_CONSTANTS}")
             begins = np.arange(len(node.data)) if node.marks is None else np.asarray(node.marks)
             marks.append(_scaled_all(begins, scale))
-            data.append(np.clip(node.data, as_float(-np.inf), as_float(np.inf)).astype(np.float32))
+            data.append(as_float32(np.asarray(node.data)))
         if len(data) == 1 and family.nodes[0].marks is None and family.scales[0] == 1.0:
             return self.ops.take(data[0], self.ops.minimum(family.step, min(len(data[0]) - 1, self.last)))
         at = self._search(marks, family.which, family.step)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Tensor = Any  # of the framework; of any shape, which every operation keeps
 
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
+
+
+@overload
+def as_float32(values: float) -> np.float32: ...
+@overload
+def as_float32(values: NDArray[np.float64]) -> NDArray[np.float32]: ...
+
+
+def as_float32(values: float | NDArray[np.float64]) -> np.float32 | NDArray[np.float32]:
+    """Values of a schedule as float32: rounded once, and what is beyond it is its largest number.
+
+    Example:
+        >>> as_float32(0.1), as_float32(np.array([-1e60]))
+        (np.float32(0.1), array([-3.4028235e+38], dtype=float32))
+    """
+    if isinstance(values, np.ndarray):
+        return values.clip(-LARGEST_FLOAT, LARGEST_FLOAT).astype(np.float32)
+    return np.float32(min(max(values, -LARGEST_FLOAT), LARGEST_FLOAT))
 
 
 class Operations(Protocol):
@@ -70,7 +88,47 @@ class Operations(Protocol):
         """Numbers > 0 to a power that is not 0."""
 
 
-class NumpyOperations:
+class OfDtype:
+    """What operations on steps of one dtype share: a base for those of a framework.
+
+    Args:
+        dtype: of the steps, such as "int32".
+
+    Example:
+        >>> OfDtype("int32").largest_step
+        2147483647
+    """
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def largest_step(self) -> int:
+        """`Operations.largest_step`."""
+        return int(np.iinfo(self.dtype).max)
+
+    def constant(self, given: Tensor | float) -> Tensor:
+        """A number in the dtype that it is meant to have, whatever a framework would choose: an int is a step.
+
+        Example:
+            >>> OfDtype("int32").constant(3), OfDtype("int32").constant(0.1)
+            (np.int32(3), np.float32(0.1))
+        """
+        if isinstance(given, float):
+            return np.float32(given)
+        return self.dtype.type(given) if isinstance(given, int) else given
+
+    def constants(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The array of `Operations.take`: float32 as it is, integers in the dtype of steps.
+
+        Example:
+            >>> OfDtype("int32").constants(np.array([3, 4])).dtype
+            dtype('int32')
+        """
+        return values if values.dtype == np.float32 else values.astype(self.dtype)
+
+
+class NumpyOperations(OfDtype):
     """The operations of NumPy, on steps of one dtype.
 
     Args:
@@ -81,71 +139,41 @@ class NumpyOperations:
         2147483647
     """
 
-    def __init__(self, dtype: str = "int64") -> None:
-        self.dtype = np.dtype(dtype)
+    exp = staticmethod(np.exp)
+    expm1 = staticmethod(np.expm1)
+    log = staticmethod(np.log)
+    log1p = staticmethod(np.log1p)
+    sqrt = staticmethod(np.sqrt)
+    tanh = staticmethod(np.tanh)
+    floor = staticmethod(np.floor)
 
-    @property
-    def largest_step(self) -> int:
-        """`Operations.largest_step`."""
-        return int(np.iinfo(self.dtype).max)
+    def __init__(self, dtype: DTypeLike = "int64") -> None:
+        super().__init__(dtype)
 
     def float32(self, steps: Tensor) -> Tensor:
         """`Operations.float32`."""
         return np.asarray(steps).astype(np.float32)
 
-    def _as_tensor(self, given: Tensor | float) -> Tensor:
-        if isinstance(given, float):
-            return np.float32(given)
-        return self.dtype.type(given) if isinstance(given, int) else given
-
     def where(self, condition: Tensor, then: Tensor | float, otherwise: Tensor | float) -> Tensor:
         """`Operations.where`."""
-        return np.where(condition, self._as_tensor(then), self._as_tensor(otherwise))
+        return np.where(condition, self.constant(then), self.constant(otherwise))
 
     def minimum(self, values: Tensor, other: Tensor | float) -> Tensor:
         """`Operations.minimum`."""
-        return np.minimum(values, self._as_tensor(other))
+        return np.minimum(values, self.constant(other))
 
     def maximum(self, values: Tensor, other: Tensor | float) -> Tensor:
         """`Operations.maximum`."""
-        return np.maximum(values, self._as_tensor(other))
+        return np.maximum(values, self.constant(other))
 
     def take(self, values: NDArray[Any], at: Tensor) -> Tensor:
         """`Operations.take`."""
-        return (values if values.dtype == np.float32 else values.astype(self.dtype))[at]
+        return self.constants(values)[at]
 
     def reached(self, marks: NDArray[np.int64], step: Tensor) -> Tensor:
         """`Operations.reached`."""
         return np.searchsorted(marks, step, side="right").astype(self.dtype)
 
-    def exp(self, values: Tensor) -> Tensor:
-        """`Operations.exp`."""
-        return np.exp(values)
-
-    def expm1(self, values: Tensor) -> Tensor:
-        """`Operations.expm1`."""
-        return np.expm1(values)
-
-    def log(self, values: Tensor) -> Tensor:
-        """`Operations.log`."""
-        return np.log(values)
-
-    def log1p(self, values: Tensor) -> Tensor:
-        """`Operations.log1p`."""
-        return np.log1p(values)
-
-    def sqrt(self, values: Tensor) -> Tensor:
-        """`Operations.sqrt`."""
-        return np.sqrt(values)
-
-    def tanh(self, values: Tensor) -> Tensor:
-        """`Operations.tanh`."""
-        return np.tanh(values)
-
-    def floor(self, values: Tensor) -> Tensor:
-        """`Operations.floor`."""
-        return np.floor(values)
-
     def power(self, values: Tensor, exponent: Tensor | float) -> Tensor:
         """`Operations.power`."""
-        return np.power(values, self._as_tensor(exponent))
+        return np.power(values, self.constant(exponent))

@@ -8,10 +8,11 @@ A traced training step is written once, for all updates, so it cannot call `sche
 - else the **closed form**, `traced`, behind a table of the first `HEAD` updates, which are exact too.
 
 A binding supplies the operations of its framework, an object with the methods of `Operations` (`NumpyOperations` is the
-one of NumPy), and does this:
+one of NumPy; `OfDtype` is a base), and does this:
 
     plan = tracing.plan(schedule)         # once, outside of the traced step; a ValueError says what cannot be traced
     rate = plan.value(step, operations)   # within it: a float32 tensor of the shape of `step`, an integer tensor
+    rate = as_float32(schedule(step))     # where the step is a number: the same float32
 
 Accuracy of the closed form: every step counts, up to the largest of its dtype, since begins of parts and cycles are
 subtracted in integers before anything is rounded to float32. A value is within 4 float32 ulp of the larger of its ends
@@ -42,10 +43,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrcore._closedform import ClosedForm
-from lrcore._operations import NumpyOperations, Operations, Tensor
+from lrcore._operations import NumpyOperations, OfDtype, Operations, Tensor, as_float32
 from lrcore.schedule import Schedule
 
-__all__ = ["HEAD", "LONGEST_TABLE", "NumpyOperations", "Operations", "Plan", "plan", "traced"]
+__all__ = [
+    "HEAD",
+    "LONGEST_TABLE",
+    "NumpyOperations",
+    "OfDtype",
+    "Operations",
+    "Plan",
+    "as_float32",
+    "plan",
+    "traced",
+]
 
 LONGEST_TABLE = 1_000_000  # values: 4 MB within the traced step; ten times that takes seconds to trace
 HEAD = 1 << 16  # exact values before a closed form: 256 KB

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from lrcore.tracing import OfDtype
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,10 +22,8 @@ def as_written(function: F) -> F:
     return cast(F, tf.autograph.experimental.do_not_convert(function))
 
 
-class TensorFlowOperations:
+class TensorFlowOperations(OfDtype):
     """`lrcore.tracing.Operations`, where each method is described."""
-
-    largest_step = 2**63 - 1
 
     exp = staticmethod(tf.exp)
     expm1 = staticmethod(tf.math.expm1)
@@ -36,13 +36,16 @@ class TensorFlowOperations:
     minimum = staticmethod(tf.minimum)
     maximum = staticmethod(tf.maximum)
 
+    def __init__(self) -> None:
+        super().__init__(np.int64)
+
     def float32(self, steps: Any) -> Any:
         """Integers as float32."""
         return tf.cast(steps, tf.float32)
 
     def where(self, condition: Any, then: Any, otherwise: Any) -> Any:
         """Either of them may be a number."""
-        return tf.where(condition, _tensor(then), _tensor(otherwise))
+        return tf.where(condition, self.constant(then), self.constant(otherwise))
 
     def take(self, values: NDArray[Any], at: Any) -> Any:
         """Entries of a constant array."""
@@ -52,7 +55,3 @@ class TensorFlowOperations:
         """How many of the marks are <= step: a search."""
         found = tf.raw_ops.UpperBound(sorted_inputs=marks[None], values=tf.reshape(step, [1, -1]), out_type=tf.int64)
         return tf.reshape(found, tf.shape(step))
-
-
-def _tensor(given: Any) -> Any:
-    return tf.constant(given, tf.int64) if isinstance(given, int) else tf.convert_to_tensor(given)

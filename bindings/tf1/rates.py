@@ -12,8 +12,6 @@ from lrcore import Schedule, _check, tracing
 from lrcore.bindings.tf1._operations import TensorFlowOperations, as_written
 from lrcore.schedule import LAST_STEP, is_schedule
 
-LARGEST = float(np.finfo(np.float32).max)
-
 
 def learning_rate(schedule: Schedule | float, global_step: Any, name: str | None = None) -> Any:
     """The learning rate of the update that follows `global_step` updates.
@@ -67,8 +65,7 @@ def _now(schedule: Schedule, global_step: Any, scope: str) -> Any:
     """What the callable gives: a value, or nodes where a graph is being built by now, as in a `tf.function`."""
     if not tf.executing_eagerly():
         return _node(schedule, global_step, scope)
-    values = schedule(np.clip(_updates(global_step).numpy(), 0, LAST_STEP))
-    return tf.constant(np.clip(values, -LARGEST, LARGEST), tf.float32)
+    return tf.constant(tracing.as_float32(schedule(np.clip(_updates(global_step).numpy(), 0, LAST_STEP))))
 
 
 def _node(schedule: Schedule, global_step: Any, scope: str) -> Any:
