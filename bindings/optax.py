@@ -22,7 +22,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -35,7 +35,6 @@ from lrcore import Schedule, _check, tracing
 from lrcore.groups import Multiplier, Rule, multipliers
 from lrcore.schedule import is_schedule
 
-LARGEST = float(np.finfo(np.float32).max)
 ALL_TABLES = 4_000_000  # values of all groups: 16 MB within the compiled step
 FEW_MARKS = 256  # that are compared with all at once; more are searched
 
@@ -43,7 +42,7 @@ FEW_MARKS = 256  # that are compared with all at once; more are searched
 # ---- Rates ----
 
 
-def schedule(s: Schedule | float) -> Rates:
+def schedule(s: Schedule | Rates | float) -> Rates:
     """A schedule as optax takes it: a callable from the count of updates to the learning rate.
 
     Pass it wherever optax takes a schedule: to an optimizer, to `optax.scale_by_learning_rate`, to
@@ -67,7 +66,7 @@ def schedule(s: Schedule | float) -> Rates:
         >>> jax.jit(rates)(jnp.int32(1)).item(), jax.vmap(rates)(jnp.arange(6)).tolist()
         (0.75, [1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
     """
-    return Rates(is_schedule("schedule.s", s))
+    return s if isinstance(s, Rates) else Rates(is_schedule("schedule.s", s))
 
 
 class Rates:
@@ -93,7 +92,8 @@ class Rates:
         """The rate of the update that follows `count` updates.
 
         Args:
-            count: an integer array of any shape, traced or not; below 0 it counts as 0. Or an int or a NumPy array.
+            count: an integer array of any shape, traced or not; below 0 it counts as 0. Or an int, a list of them or a
+                NumPy array.
 
         Returns:
             A float32 array of the same shape: of JAX for one of JAX. What is on the host is answered by the engine and
@@ -113,9 +113,7 @@ class Rates:
             return self._traced(count)
         if isinstance(count, jax.Array):
             return self._compiled(count)
-        if isinstance(count, (np.ndarray, list, tuple)):
-            return self.schedule(np.asarray(count)).clip(-LARGEST, LARGEST).astype(np.float32)
-        return np.float32(self.at(count))
+        return tracing.as_float32(self.schedule(count))
 
     def at(self, count: int) -> float:
         """The rate of the update that follows `count` updates, on the host: for logs and progress bars.
@@ -137,7 +135,7 @@ class Rates:
             >>> schedule(Linear(1.0, 0.0, 4)).at(3)
             0.25
         """
-        return float(np.float32(min(max(self.schedule(count), -LARGEST), LARGEST)))
+        return float(tracing.as_float32(self.schedule(count)))
 
     def _traced(self, count: Any) -> Any:
         step = _as_step(count)
@@ -203,7 +201,10 @@ def _is_counter(node: object) -> bool:
 
 
 def per_group(
-    s: Schedule | float, rules: Rule | Sequence[Rule] = (), *, weight_decay: float = 0.0
+    s: Schedule | Rates | float | jax.Array,
+    rules: Rule | Sequence[Rule] = (),
+    *,
+    weight_decay: float | jax.Array = 0.0,
 ) -> optax.GradientTransformation:
     """The last link of a chain: multiplies each parameter's update by its own learning rate, and by -1.
 
@@ -214,16 +215,22 @@ def per_group(
     `schedule(count) * lr_scale` rounded once, so its parameters get the bits that an optimizer of their own would give
     them, as far as tables reach: the groups' together have at most four million values, or 65,536 each.
 
+    `optax.inject_hyperparams` makes arrays of the rate and the weight decay, which do as well: the product of such a
+    rate and an `lr_scale` is rounded once more. With `static_args="s"` the schedule stays one.
+
     Args:
-        s: a schedule in updates, or a number for a constant rate.
-        rules: of `lrcore.groups`, for names like "encoder/0/kernel": the keys on the way to a parameter.
+        s: a schedule in updates, what `schedule` makes of one, or a number for a constant rate.
+        rules: of `lrcore.groups`, for names like "encoder/0/kernel": the keys on the way to a parameter. Those of
+            flax.nnx end in "/value".
         weight_decay: decoupled, as in `optax.adamw`; the rules' `weight_decay_scale` multiplies it.
 
     Raises:
         TypeError, ValueError: no schedule, or one that cannot be traced; a weight decay below 0. When the state is
             made: a rule that matches nothing. At the update: a weight decay, and no parameters.
 
-    A parameter that a rule froze does not move; its gradient still counts in a clip before.
+    A parameter that a rule froze does not move; its gradient still counts in a clip before. One without an update, for
+    which there is None or optax's `MaskedNode`, stays as it is: give the parameters to `update` where not all have one,
+    so that the rules see the same names as when the state was made.
 
     Also known as: `optax.multi_transform` with an optimizer for each label.
 
@@ -241,42 +248,32 @@ def per_group(
         >>> {name: round(float(change), 4) for name, change in changes.items()}
         {'body': -0.1, 'embed': 0.0, 'head': 1.0}
     """
-    base, groups = schedule(s), _Groups(rules)
-    decay = _check.not_negative("per_group.weight_decay", weight_decay)
-    rates: dict[float, Rates] = {1.0: base}
+    rates, groups = _GroupRates(s), _Groups(rules)
+    decay = weight_decay
+    if not isinstance(decay, jax.Array):
+        decay = _check.not_negative("per_group.weight_decay", decay)
+    decays = isinstance(decay, jax.Array) or decay > 0.0
 
     def init(params: Any) -> optax.ScaleByScheduleState:
         groups.of(params)
         return optax.ScaleByScheduleState(count=jnp.zeros([], jnp.int32))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, optax.ScaleByScheduleState]:
-        if decay and params is None:
+        if decays and params is None:
             raise ValueError("per_group.weight_decay: expected update(updates, state, params), got no params")
-        found = groups.of(updates)
-        scales = {each.lr_scale for each in found} - {0.0}
-        for scale in scales - set(rates):
-            longest = max(tracing.HEAD, min(tracing.LONGEST_TABLE, ALL_TABLES // len(scales)))
-            rates[scale] = Rates(base.schedule * scale, longest)
-        steps = {scale: -rates[scale](state.count) for scale in scales}
-        leaves, structure = jax.tree_util.tree_flatten(updates)
-        weights = jax.tree_util.tree_leaves(params) if decay else [None] * len(leaves)
-        moved = [
-            _moved(leaf, weight, each, steps.get(each.lr_scale), decay)
-            for leaf, weight, each in zip(leaves, weights, found, strict=True)
-        ]
+        known = updates if params is None else params
+        found = groups.of(known)
+        steps = rates.of({each.lr_scale for each in jax.tree.leaves(found)}, state.count)
+
+        def moved(update: Any, group: Multiplier, weight: Any) -> Any:
+            if decays and group.weight_decay_scale:
+                update = update + _times(decay * group.weight_decay_scale, weight)
+            return _times(-steps[group.lr_scale], update)
+
         count = jnp.minimum(state.count, np.iinfo(np.int32).max - 1) + 1  # it stays at the largest
-        return jax.tree_util.tree_unflatten(structure, moved), optax.ScaleByScheduleState(count=count)
+        return _each(moved, updates, found, known), optax.ScaleByScheduleState(count=count)
 
     return optax.GradientTransformation(init, update)
-
-
-def _moved(update: Any, weight: Any, group: Multiplier, step: Any, decay: float) -> Any:
-    """The update of one parameter; `step` is -1 times its rate."""
-    if group.frozen:
-        return jnp.zeros_like(update)
-    if decay * group.weight_decay_scale:
-        update = update + decay * group.weight_decay_scale * weight
-    return jnp.asarray(step, dtype=jnp.asarray(update).dtype) * update
 
 
 def scale_by_groups(rules: Rule | Sequence[Rule]) -> optax.GradientTransformation:
@@ -304,19 +301,32 @@ def scale_by_groups(rules: Rule | Sequence[Rule]) -> optax.GradientTransformatio
     groups = _Groups(rules)
 
     def init(params: Any) -> optax.EmptyState:
-        if any(each.weight_decay_scale != 1.0 for each in groups.of(params)):
+        if any(each.weight_decay_scale != 1.0 for each in jax.tree.leaves(groups.of(params))):
             raise ValueError("scale_by_groups.rules: expected rules for the learning rate alone; per_group has a decay")
         return optax.EmptyState()
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        del params
-        leaves, structure = jax.tree_util.tree_flatten(updates)
-        moved = [
-            _moved(leaf, None, each, each.lr_scale, 0.0) for leaf, each in zip(leaves, groups.of(updates), strict=True)
-        ]
-        return jax.tree_util.tree_unflatten(structure, moved), state
+        known = updates if params is None else params
+        return _each(lambda update, group, _: _times(group.lr_scale, update), updates, groups.of(known), known), state
 
     return optax.GradientTransformation(init, update)
+
+
+class _GroupRates:
+    """The rates of groups by their scale, each of a table of its own that is made when it is first asked for."""
+
+    def __init__(self, s: Any) -> None:
+        self._given = s
+        self._rates: dict[float, Rates] = {} if isinstance(s, jax.Array) else {1.0: schedule(s)}
+
+    def of(self, scales: set[float], count: Any) -> dict[float, Any]:
+        if isinstance(self._given, jax.Array):
+            return {scale: self._given * scale for scale in scales}
+        moving = scales - {0.0}
+        for scale in moving - set(self._rates):
+            longest = max(tracing.HEAD, min(tracing.LONGEST_TABLE, ALL_TABLES // len(moving)))
+            self._rates[scale] = Rates(self._rates[1.0].schedule * scale, longest)
+        return {scale: self._rates[scale](count) for scale in moving}
 
 
 class _Groups:
@@ -324,14 +334,17 @@ class _Groups:
 
     def __init__(self, rules: Rule | Sequence[Rule]) -> None:
         self._rules = rules
-        self._found: dict[tuple[tuple[str, int], ...], list[Multiplier]] = {}
+        self._found: dict[Any, Any] = {}
 
-    def of(self, tree: Any) -> list[Multiplier]:
-        leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-        named = tuple((_name(path), jnp.ndim(leaf)) for path, leaf in leaves)
-        if named not in self._found:
-            self._found[named] = list(multipliers(dict(named), self._rules).values())
-        return self._found[named]
+    def of(self, tree: Any) -> Any:
+        """A tree of multipliers."""
+        leaves, structure = jax.tree.flatten(tree)
+        dimensions = tuple(map(jnp.ndim, leaves))
+        if (structure, dimensions) not in self._found:
+            names = [_name(path) for path, _ in jax.tree.leaves_with_path(tree)]
+            found = multipliers(dict(zip(names, dimensions, strict=True)), self._rules)
+            self._found[structure, dimensions] = jax.tree.unflatten(structure, found.values())
+        return self._found[structure, dimensions]
 
 
 def _name(path: Sequence[Any]) -> str:
@@ -347,10 +360,30 @@ def _key(step: Any) -> Any:
     return step
 
 
+def _each(moved: Callable[[Any, Multiplier, Any], Any], updates: Any, groups: Any, params: Any) -> Any:
+    """The updates that are made of those of each parameter that moves; of one that has none it stays as it is."""
+
+    def made(update: Any, group: Any, weight: Any) -> Any:
+        if _is_missing(update):
+            return update
+        return jnp.zeros_like(update) if group.frozen else moved(update, group, weight)
+
+    return jax.tree.map(made, updates, groups, params, is_leaf=_is_missing)
+
+
+def _is_missing(update: object) -> bool:
+    return update is None or isinstance(update, optax.MaskedNode)
+
+
+def _times(factor: Any, values: Any) -> Any:
+    """A product in the dtype of the values."""
+    return jnp.asarray(factor, dtype=jnp.asarray(values).dtype) * values
+
+
 # ---- Operations ----
 
 
-class JaxOperations:
+class JaxOperations(tracing.OfDtype):
     """`lrcore.tracing.Operations` of jax.numpy, where each method is described, for steps of one dtype.
 
     Args:
@@ -374,32 +407,17 @@ class JaxOperations:
     minimum = staticmethod(jnp.minimum)
     maximum = staticmethod(jnp.maximum)
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
-
-    @property
-    def largest_step(self) -> int:
-        """The largest number of the dtype."""
-        return int(np.iinfo(self.dtype).max)
-
     def float32(self, steps: Any) -> Any:
         """Integers as float32."""
         return steps.astype(jnp.float32)
 
-    def _constant(self, given: Any) -> Any:
-        """A number of the dtype that it is meant to have, whatever JAX would choose."""
-        if isinstance(given, float):
-            return np.float32(given)
-        return self.dtype.type(given) if isinstance(given, int) else given
-
     def where(self, condition: Any, then: Any, otherwise: Any) -> Any:
         """Either of them may be a number."""
-        return jnp.where(condition, self._constant(then), self._constant(otherwise))
+        return jnp.where(condition, self.constant(then), self.constant(otherwise))
 
     def take(self, values: NDArray[Any], at: Any) -> Any:
         """Entries of a constant array."""
-        constants = jnp.asarray(values if values.dtype == np.float32 else values.astype(self.dtype))
-        return constants.at[at].get(mode="promise_in_bounds")
+        return jnp.asarray(self.constants(values)).at[at].get(mode="promise_in_bounds")
 
     def reached(self, marks: NDArray[np.int64], step: Any) -> Any:
         """How many of the marks are `<= step`."""

@@ -135,8 +135,17 @@ def test_other_counts_are_refused():
         schedule(lr.Linear(0.1, 0.0, "100%"))
 
 
+def test_lists_of_counts():
+    rates = schedule(lr.Linear(1.0, 0.0, 4))
+    assert rates([0, 3]).tolist() == [1.0, 0.25]
+    assert (rates([]).dtype, rates([]).shape) == (np.float32, (0,))
+    with pytest.raises(ValueError, match=r"step: expected an array of integers, got \[1, \[2\]\]"):
+        rates([1, [2]])
+
+
 def test_rates_are_values():
     rates = schedule(lr.Cosine(0.1, 0.0, 100))
+    assert schedule(rates) is rates
     assert rates == schedule(lr.Cosine(0.1, 0.0, 100)) == pickle.loads(pickle.dumps(rates))
     assert rates != schedule(lr.Cosine(0.1, 0.0, 101))
     assert len({rates, schedule(lr.Cosine(0.1, 0.0, 100))}) == 1
@@ -302,6 +311,138 @@ def test_groups_behind_an_optimizer_that_has_a_rate():
     exact = trained(optax.chain(optax.scale_by_adam(), per_group(GROUPED, RULES[:2])))
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
         assert np.asarray(one) == pytest.approx(np.asarray(other), abs=24 * 2 * EPSILON)
+
+
+MISSING = {"None": None, "MaskedNode": optax.MaskedNode()}
+
+
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_parameter_without_an_update_stays(missing, decay):
+    """All others move as if it had one: rules go by the parameters."""
+    optimizer = per_group(GROUPED, RULES, weight_decay=decay)
+    every = gradients(0)
+    state = optax.ScaleByScheduleState(count=jnp.int32(7))
+    some = {**every, "embed": {"table": missing}, "blocks": [{**every["blocks"][0], "bias": missing}, missing]}
+    expected, _ = optimizer.update(every, state, PARAMS)
+    found, _ = optimizer.update(some, state, PARAMS)
+    for name in ("kernel", "bias"):
+        assert found["head"][name].tolist() == expected["head"][name].tolist()
+    assert found["blocks"][0]["kernel"].tolist() == expected["blocks"][0]["kernel"].tolist()
+    assert found["embed"]["table"] == found["blocks"][0]["bias"] == found["blocks"][1] == missing
+
+
+def test_without_parameters_the_updates_name_the_groups():
+    optimizer = optax.chain(per_group(0.5, ByName("head", 10)), scale_by_groups(ByName("head", 2)))
+    updates = {"body": None, "head": jnp.float32(1.0)}
+    assert optimizer.update(updates, optimizer.init(updates))[0] == {"body": None, "head": -10.0}
+
+
+ONLY_BLOCKS = {"embed": False, "blocks": True, "head": False}
+LABELS = {"embed": "still", "blocks": "inner", "head": "outer"}
+
+
+def decayed(rate, decay):
+    return optax.chain(optax.add_decayed_weights(decay), optax.scale_by_learning_rate(rate))
+
+
+def parts(of_blocks, of_head):
+    """What optax makes of parts of a tree, each with an optimizer of its own."""
+    labelled = {"still": optax.set_to_zero(), "inner": of_blocks, "outer": of_head}
+    return {
+        "masked": optax.masked(of_blocks, ONLY_BLOCKS),
+        "multi_transform": optax.multi_transform(labelled, LABELS),
+        "partition": optax.partition(labelled, LABELS),
+        "MultiSteps": optax.MultiSteps(optax.multi_transform(labelled, LABELS), every_k_schedule=3),
+    }
+
+
+def kinds(tree):
+    return jax.tree_util.tree_map_with_path(lambda path, _: "kernel" if path[-1].key == "kernel" else "other", tree)
+
+
+@pytest.mark.parametrize("way", parts(optax.identity(), optax.identity()))
+def test_groups_in_a_part_of_a_tree(way):
+    ours = per_group(GROUPED, [ByName("kernel", 0.5, weight_decay_scale=0.0)], weight_decay=0.1)
+    theirs = optax.multi_transform(
+        {"kernel": decayed(schedule(GROUPED * 0.5), 0.0), "other": decayed(schedule(GROUPED), 0.1)}, kinds
+    )
+    for one, other in zip(*(jax.tree.leaves(trained(parts(each, each)[way])) for each in (ours, theirs)), strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_injected_numbers():
+    """An array of a rate and of a decay, of which both can be schedules."""
+    decays = lr.Linear(0.1, 0.0, 24)
+    rules = [ByName("head", 10.0), NoDecay()]
+    injected = optax.inject_hyperparams(per_group)(schedule(GROUPED), rules, weight_decay=schedule(decays))
+    exact = optax.inject_hyperparams(per_group, static_args="s")(GROUPED, rules, weight_decay=schedule(decays))
+    theirs = optax.inject_hyperparams(decayed)(schedule(GROUPED), schedule(decays))
+    found, expected = (trained(each)["blocks"][0]["kernel"] for each in (injected, theirs))
+    assert found.tolist() == trained(exact)["blocks"][0]["kernel"].tolist() == expected.tolist()
+    state = injected.init(PARAMS)
+    for step in range(3):
+        _, state = jax.jit(injected.update)(gradients(step), state, PARAMS)
+    assert updates_done(state) == 3
+    assert state.hyperparams["weight_decay"].item() == np.float32(decays(2))
+    assert state.hyperparams["s"].item() == np.float32(GROUPED(2))
+
+
+def test_groups_of_many_models_at_once():
+    optimizer = per_group(GROUPED, RULES, weight_decay=0.1)
+    models = jax.tree.map(lambda each: jnp.stack([each, 2 * each, -each]), PARAMS)
+    states = jax.vmap(optimizer.init)(models)
+    many, _ = jax.jit(jax.vmap(optimizer.update, in_axes=(None, 0, 0)))(gradients(0), states, models)
+    one, _ = optimizer.update(gradients(0), optimizer.init(PARAMS), jax.tree.map(lambda each: -each, PARAMS))
+    for each, other in zip(jax.tree.leaves(many), jax.tree.leaves(one), strict=True):
+        assert np.asarray(each[2]) == pytest.approx(np.asarray(other), rel=2 * EPSILON)
+
+
+# ---- flax ----
+
+
+def test_parameters_of_linen():
+    linen = imported("flax.linen")
+    model = linen.Sequential([linen.Dense(3), linen.Dense(1)])
+    params = model.init(jax.random.key(0), jnp.ones((1, 2)))
+    optimizer = per_group(0.5, ByName("layers_1/kernel", 10))
+    changes, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
+    found = {"/".join(path): set(each.ravel().tolist()) for path, each in flat(changes)}
+    assert found == {
+        "params/layers_0/bias": {-0.5},
+        "params/layers_0/kernel": {-0.5},
+        "params/layers_1/bias": {-0.5},
+        "params/layers_1/kernel": {-5.0},
+    }
+
+
+def flat(tree):
+    return [([key.key for key in path], np.asarray(each)) for path, each in jax.tree.leaves_with_path(tree)]
+
+
+def test_a_module_of_nnx():
+    nnx = imported("flax.nnx")
+
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.body, self.head = nnx.Linear(2, 3, rngs=rngs), nnx.Linear(3, 1, rngs=rngs)
+
+    model = Model(nnx.Rngs(0))
+    before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model)))
+    rules = [ByName("head/", 2.0), ByName("body/bias", 4.0)]
+    optimizer = nnx.Optimizer(model, optax.chain(optax.trace(0.0), per_group(GROUPED, rules)), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        optimizer.update(model, nnx.grad(lambda each: sum(jnp.sum(leaf) for leaf in jax.tree.leaves(each)))(model))
+
+    for _ in range(4):
+        step(model, optimizer)
+    moved = jax.tree.map(lambda new, old: np.unique(old - new), nnx.to_pure_dict(nnx.state(model)), before)
+    total = sum(GROUPED(step) for step in range(4))
+    for name, scale in {("body", "kernel"): 1.0, ("body", "bias"): 4.0, ("head", "kernel"): 2.0}.items():
+        assert moved[name[0]][name[1]] == pytest.approx(scale * total, rel=1e-5)
+    assert updates_done(optimizer.opt_state) == 4
 
 
 def test_groups_are_compiled_once():
