@@ -16,17 +16,22 @@ from lrcore.bindings.torch._votes import Votes
 from lrcore.finder import PROBE_STEPS, Watch
 
 Floats = NDArray[np.float64]
+LEAST = 0.1  # of the ratios
 Bands = dict[str, tuple[float, float]]
 
 
 def measured(
     task: Task, snapshot: Snapshot, votes: Votes, rate: float, runs: int
 ) -> tuple[tuple[float, ...], dict[str, float], Bands]:
-    """Ratios at which an update changes all groups of the first optimizer by about the same share of their weights.
+    """Ratios between even rates, and those at which an update changes all groups by the same share of their weights.
 
-    `ratio = min(shares) / share`, `share = |update| / |weights|` of each group at a rate that all have
+    `ratio = max(sqrt(min(shares) / share), 0.1)`, `share = |update| / |weights|` at a rate that all groups have
 
-    The weights are those at first; a group that has none yet, or does not move, gets 1.
+    The weights are those at first; a group that has none yet, or does not move, gets 1. Equal shares would be too much
+    where a layer begins small. Measured on digits with nets of three layers (plain, inputs 20 times too large, layers
+    of different scales; SGD with momentum and Adam), as the sum of the six validation losses at the best rate: even
+    rates 0.91, equal shares 2.67, these 0.84, the best of 25 ratios 0.76; at the rate that was found 1.04 for even
+    rates and 0.92 for these. Power and bound were chosen on the same six.
 
     Args:
         task: what is trained.
@@ -49,7 +54,7 @@ def measured(
         known = shares > 0.0
         ratios = np.ones(len(groups))
         if known.any():
-            ratios[known] = shares[known].min() / shares[known]
+            ratios[known] = np.maximum(np.sqrt(shares[known].min() / shares[known]), LEAST)
         found.append(ratios)
     low, middle, high = np.quantile(votes.first(np.array(found)), (0.25, 0.5, 0.75), axis=0)
     names = _names(groups)

@@ -87,9 +87,10 @@ def find_lr(
         restarts: how many runs, >= 1.
         refine: whether short runs at five rates around the suggestion, with the same batches, choose among them.
         per_group: whether ratios between the groups are sought, instead of those that the groups have. The rates to
-            train with are `found.lr * found.groups[name]`; the name is the group's "name", or its place. They are such
-            that all groups change by about the same share of their weights in an update, and no more than a proposal:
-            how far the runs agree on it is seen in `found.groups_band`.
+            train with are `found.lr * found.groups[name]`; the name is the group's "name", or its place. They lie
+            halfway between even rates and those at which an update changes all groups by the same share of their
+            weights, and within a decade. `found.groups_band` says how far the runs agree on them, which is not how much
+            they help: that was much where inputs had a wrong scale, and little in nets that are built well.
         accumulate: of how many batches an update is made, as the mean of their losses.
         autocast: a dtype, or a context manager as `torch.autocast("cuda", torch.float16)`, for forward passes.
         scaler: a `torch.amp.GradScaler`.
