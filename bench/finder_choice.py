@@ -1,9 +1,12 @@
-"""Which rules make up the committee of `lrcore.finder.suggest`: chosen by the data, and what that is worth elsewhere.
+"""What `lrcore.finder` is made of, chosen by the data: the committee's rules, and how short runs are compared.
 
-A rule is a mark of the curve, seen through a Gaussian of some width, times a factor. A way of choosing takes so many
-rules that are best on average over some tasks: the best of all, or the best of each mark, so that they differ. The way
-itself is chosen by leaving one task out at a time. So that its figure is honest, all of that is done once more with
-each task left out: the way chosen on the other six, its rules chosen on those six, and the seventh judges.
+A rule is a mark of the curve, seen through a Gaussian of some width, times a factor. A way of choosing is a width and a
+number of rules: of each mark the best factor, and of those so many that are best on average over some tasks. All of one
+width and no two of a mark, because few that differ go wrong on other tasks less often than the very best of all.
+
+The way itself is chosen by leaving one task out at a time. So that its figure is honest, all of that is done once more
+with each task left out: the way chosen on the other six, its rules chosen on those six, and the seventh judges. How
+short runs are compared is chosen alike, but of so few that nothing is left to choose within.
 """
 
 import math
@@ -12,15 +15,15 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.finder_scoring import Truth, regrets_of
 from bench.finder_tasks import Task
-from bench.finder_training import OPTIMIZERS, RESTARTS, Curves, Floats, ladder
+from bench.finder_training import OPTIMIZERS, PROBE_GRID, PROBE_STEPS, RESTARTS, Curves, Floats, ladder
 from lrcore import _curvefeatures as curve
 from lrcore._curvefeatures import FEATURES, Member
+from lrcore.finder import PROBE_RUNS, probe_lrs
 
-WIDTHS = (2.0, 4.0, 8.0)
+WIDTHS = (1.0, 2.0, 4.0, 8.0)
 FACTORS = (0.1, 0.18, 0.32, 0.56, 1.0, 1.8, 3.2)
 RULES = [Member(*parts) for parts in product(FEATURES, WIDTHS, FACTORS)]
 
@@ -29,28 +32,25 @@ Indices = list[int]
 
 @dataclass(frozen=True)
 class Way:
-    """How many rules, and whether each is of another mark."""
+    """How many rules, and the width that all of them look through."""
 
     count: int
-    apart: bool
+    width: float
 
     def __str__(self) -> str:
-        return f"the best {self.count}{' of different marks' if self.apart else ''}"
+        return f"{self.count} of width {self.width:g}"
 
     def chosen(self, scores: Floats) -> Indices:
         """The rules with the least scores."""
         found: Indices = []
         for number in np.argsort(scores, kind="stable").tolist():
             marks = {RULES[one].feature for one in found}
-            if not (self.apart and RULES[number].feature in marks):
+            if RULES[number].width == self.width and RULES[number].feature not in marks and len(found) < self.count:
                 found.append(number)
-            if len(found) == self.count:
-                break
         return found
 
 
-WAYS = [Way(count, apart) for count in (1, 3, 5) for apart in (False, True) if count > 1 or not apart]
-WAYS += [Way(8, False), Way(12, False)]
+WAYS = [Way(count, width) for width in WIDTHS for count in (1, 3, 5)]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,15 @@ class Seen:
     said: Floats
     stable: Floats
 
+    def suggestions(self, rules: Indices, runs: int) -> Floats:
+        """What a committee suggests for each group of so many runs."""
+        each = np.minimum(np.median(self.said[rules], axis=0), self.stable)
+        return np.exp(np.median(each.reshape(*each.shape[:2], -1, min(runs, each.shape[2])), axis=-1))
+
     def regrets(self, rules: Indices) -> Floats:
         """The mean regret of each task, of one run and of eight restarts alike."""
-        each = np.minimum(np.median(self.said[rules], axis=0), self.stable)
-        grouped = np.median(each.reshape(*each.shape[:2], -1, min(RESTARTS, each.shape[2])), axis=-1)
-        return sum(regrets_of(self.truth, np.exp(logs)).mean((1, 2, 3)) for logs in (each, grouped)) / 2
+        found = [regrets_of(self.truth, self.suggestions(rules, runs)).mean((1, 2, 3)) for runs in (1, RESTARTS)]
+        return np.mean(found, axis=0)
 
 
 def seen(curves: Curves, tasks: list[Task], truth: Truth) -> Seen:
@@ -123,23 +127,68 @@ def choice_of(seen: Seen) -> Choice:
     return Choice(single, regrets)
 
 
-def choose(curves: Curves, tasks: list[Task], truth: Truth) -> str:
+def committee(choice: Choice, tasks: list[Task]) -> list[str]:
     """The members, as Python, and what they and the ways of choosing score."""
-    choice = choice_of(seen(curves, tasks, truth))
     everything = _without(len(tasks))
-    nested: NDArray[np.float64] = np.array(
-        [
-            choice.regrets(choice.rules(choice.way(others), others))[left]
-            for left in everything
-            for others in [_without(len(tasks), left)]
-        ]
-    )
+    nested = []
+    for left in everything:
+        others = _without(len(tasks), left)
+        nested.append(choice.regrets(choice.rules(choice.way(others), others))[left])
     best = choice.way(everything)
     rules = choice.rules(best, everything)
-    lines = [f"# {way}: {choice.left_out(way, everything):.4f} on the task left out" for way in WAYS]
-    lines.append(f"# chosen: {best}; here {choice.regrets(rules).mean():.4f}")
-    lines.append(f"# with the way chosen on the other tasks, too: {nested.mean():.4f}")
-    lines += [f"#   {task.name}: {value:.4f}" for task, value in zip(tasks, nested, strict=True)]
+    lines = [f"# {way}: {choice.left_out(way, everything):.3f} on the task left out" for way in WAYS]
+    lines.append(f"# chosen: {best}, {choice.regrets(rules).mean():.3f} on all")
+    lines.append(f"# each task by what the others choose, the way included: {np.mean(nested):.3f}")
+    lines += [f"#   {task.name}: {value:.3f}" for task, value in zip(tasks, nested, strict=True)]
     lines.append("COMMITTEE = (")
     lines += [f'    Member("{RULES[rule].feature}", {RULES[rule].width}, {RULES[rule].factor}),' for rule in rules]
-    return "\n".join([*lines, ")"])
+    return [*lines, ")"]
+
+
+# ---- Short runs ----
+
+PROBE_LENGTHS = (25, PROBE_STEPS)
+TAILS = (0.0, 0.1, 0.2)  # the share of a run's last losses whose mean counts; 0 is the last one alone
+OVER_RUNS = {"mean": np.mean, "median": np.median, "worst": np.max}
+
+
+def _probed(losses: Floats, steps: int, tail: float, over: str) -> int:
+    """Which of the rates is best; losses are (rates, runs, steps)."""
+    seen = losses[..., :steps]
+    finite = np.isfinite(seen).all((1, 2))
+    ends = seen[..., -max(1, round(tail * steps)) :]
+    scores = OVER_RUNS[over](np.where(finite[:, None, None], ends, np.inf).mean(-1), axis=-1)
+    return int(scores.argmin())
+
+
+def _compared(curves: Curves, tasks: list[Task], suggestions: Floats, way: tuple[int, float, str]) -> Floats:
+    """Suggestions after short runs at the rates of the probed grid that are nearest to those around them."""
+    found = np.empty_like(suggestions)
+    for at in np.ndindex(suggestions.shape):
+        losses = curves[f"{tasks[at[0]].name}/{OPTIMIZERS[at[1]]}/probes"]
+        grid = np.geomspace(*PROBE_GRID, len(losses))
+        nearest = np.abs(np.log(grid / probe_lrs(suggestions[at])[:, None])).argmin(1)
+        runs = slice(PROBE_RUNS * at[2], PROBE_RUNS * (at[2] + 1))
+        found[at] = grid[nearest[_probed(losses[nearest, runs], *way)]]
+    return found
+
+
+def comparison(curves: Curves, tasks: list[Task], truth: Truth, suggestions: Floats) -> list[str]:
+    """How short runs around the suggestions are best compared, and what that is worth."""
+    ways = list(product(PROBE_LENGTHS, TAILS, OVER_RUNS))
+    scores = np.stack([regrets_of(truth, _compared(curves, tasks, suggestions, way)).mean((1, 2, 3)) for way in ways])
+    names = [f"{steps} steps, {over} of the last {tail:.0%}" for steps, tail, over in ways]
+    lines = [f"# {name}: {row.mean():.3f}" for name, row in zip(names, scores, strict=True)]
+    left_out = [scores[np.delete(scores, left, 1).mean(1).argmin(), left] for left in range(len(tasks))]
+    lines.append(f"# each task by what the others choose: {np.mean(left_out):.3f}")
+    return [*lines, f"# chosen: {names[scores.mean(1).argmin()]}"]
+
+
+def choose(curves: Curves, tasks: list[Task], truth: Truth) -> str:
+    """Both choices; short runs are made around what the chosen committee suggests."""
+    found = seen(curves, tasks, truth)
+    choice = choice_of(found)
+    everything = _without(len(tasks))
+    rules = list(choice.rules(choice.way(everything), everything))
+    probed = comparison(curves, tasks, truth, found.suggestions(rules, RESTARTS))
+    return "\n".join([*committee(choice, tasks), *probed])

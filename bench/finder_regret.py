@@ -16,6 +16,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def _circumstances(size: Size, seconds: float, workers: int) -> dict[str, Any]:
         "machine": {"processor": _processor(), "cores": os.cpu_count()},
         "processes": workers,
         "processor_seconds": round(seconds, 1),
-        "quick": size is QUICK,
+        "quick": size == QUICK,
     }
 
 
@@ -168,9 +169,7 @@ def _design(curves: Curves, tasks: list[Task], size: Size, truth: Truth) -> dict
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.finder_regret", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="a little of everything; no verdict counts")
-    parser.add_argument(
-        "--choose", action="store_true", help="print the members of the committee that this data chooses, and end"
-    )
+    parser.add_argument("--choose", action="store_true", help="print what this data chooses for lrcore.finder, and end")
     parser.add_argument("--out", type=Path, help="folder for the JSON and the picture; bench/results, but for --quick")
     parser.add_argument("--curves", type=Path, help=".npz of the trainings: read if it is there, else written")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes, a thread each")
@@ -198,6 +197,8 @@ def _report(rows: Rows, tasks: list[Task], goals: list[dict[str, Any]]) -> str:
 def main() -> None:
     asked = _arguments()
     size = QUICK if asked.quick else WHOLE
+    if asked.choose:
+        size = replace(size, probe_grid=65)
     curves = _curves(asked.curves, size, asked.workers)
     truth = truth_of(curves, TASKS)
     if asked.choose:

@@ -148,6 +148,7 @@ def test_a_tiny_run_writes_its_results(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "finder_regret.png").stat().st_size > 10_000
 
     monkeypatch.setattr(sys, "argv", ["finder_regret", "--choose", "--quick", "--curves", str(curves)])
+    curves.unlink()
     finder_regret.main()
     assert "COMMITTEE = (" in capsys.readouterr().out
 
@@ -158,6 +159,15 @@ def in_this_process(tasks, size, _):
 
 def test_ways_of_choosing():
     scores = np.arange(len(finder_choice.RULES), dtype=float)
-    assert finder_choice.Way(3, False).chosen(scores) == [0, 1, 2]
-    apart = finder_choice.Way(3, True).chosen(scores)
-    assert len({finder_choice.RULES[rule].feature for rule in apart}) == 3
+    chosen = [finder_choice.RULES[rule] for rule in finder_choice.Way(3, 4.0).chosen(scores)]
+    assert [rule.width for rule in chosen] == [4.0] * 3
+    assert [rule.feature for rule in chosen] == list(finder_choice.FEATURES[:3])
+
+
+def test_short_runs_are_compared_by_their_ends():
+    losses = np.array(
+        [[[9.0, 2.0, 2.0], [9.0, 2.0, 8.0]], [[9.0, 8.0, 4.0], [9.0, 8.0, 4.0]], [[9.0, np.nan, 0.0]] * 2]
+    )
+    assert finder_choice._probed(losses, 3, 0.0, "mean") == 1
+    assert finder_choice._probed(losses, 3, 0.67, "mean") == 0
+    assert finder_choice._probed(losses, 2, 0.0, "worst") == 0
