@@ -202,8 +202,7 @@ class Monitor:
         """
         signals = self._signals
         value = loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss))
-        is_later = not signals.is_on and value.device.type != "cpu"
-        if is_later and len(self._pending) < 2 * KEEP_EVERY:
+        if not signals.is_on and _is_far(value):
             self._pending.append((value, self._rate()))
             self._prepare()
             return None
@@ -289,6 +288,11 @@ class Monitor:
             return
         self._healthy = self._candidate or self._healthy
         self._candidate = State(self._model, self._optimizer)
+
+
+def _is_far(loss: Tensor) -> bool:
+    """Whether reading it would wait for a device."""
+    return loss.device.type != "cpu"
 
 
 class State:
