@@ -215,6 +215,10 @@ def per_group(
     `schedule(count) * lr_scale` rounded once, so its parameters get the bits that an optimizer of their own would give
     them, as far as tables reach: the groups' together have at most four million values, or 65,536 each.
 
+    A parameter that a rule froze does not move; its gradient still counts in a clip before. One without an update, for
+    which there is None or optax's `MaskedNode`, stays as it is: give the parameters to `update` where not all have one,
+    so that the rules see the same names as when the state was made.
+
     `optax.inject_hyperparams` makes arrays of the rate and the weight decay, which do as well: the product of such a
     rate and an `lr_scale` is rounded once more. With `static_args="s"` the schedule stays one.
 
@@ -227,10 +231,6 @@ def per_group(
     Raises:
         TypeError, ValueError: no schedule, or one that cannot be traced; a weight decay below 0. When the state is
             made: a rule that matches nothing. At the update: a weight decay, and no parameters.
-
-    A parameter that a rule froze does not move; its gradient still counts in a clip before. One without an update, for
-    which there is None or optax's `MaskedNode`, stays as it is: give the parameters to `update` where not all have one,
-    so that the rules see the same names as when the state was made.
 
     Also known as: `optax.multi_transform` with an optimizer for each label.
 
@@ -339,6 +339,8 @@ class _Groups:
     def of(self, tree: Any) -> Any:
         """A tree of multipliers."""
         leaves, structure = jax.tree.flatten(tree)
+        if not leaves:  # a label of `optax.partition` that no parameter has
+            return tree
         dimensions = tuple(map(jnp.ndim, leaves))
         if (structure, dimensions) not in self._found:
             names = [_name(path) for path, _ in jax.tree.leaves_with_path(tree)]

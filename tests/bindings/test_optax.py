@@ -371,6 +371,20 @@ def test_groups_in_a_part_of_a_tree(way):
         assert one.tolist() == other.tolist()
 
 
+def test_a_label_that_no_parameter_has():
+    labelled = {"all": per_group(0.5), "none": per_group(0.5, ByName("tail"), weight_decay=0.1)}
+    optimizer = optax.partition(labelled, "all")
+    changes, _ = optimizer.update({"head": jnp.float32(1.0)}, optimizer.init({"head": weight()}), {"head": weight()})
+    assert changes["head"] == -0.5
+
+
+def test_a_map_over_all_of_a_state_that_belongs_to_parameters():
+    optimizer = optax.chain(optax.trace(0.9), per_group(GROUPED, RULES))
+    state = optax.tree_map_params(optimizer, lambda each: each + 1, optimizer.init(PARAMS))
+    assert {leaf.max().item() for leaf in jax.tree.leaves(state[0])} == {1.0}
+    assert updates_done(state) == 0
+
+
 def test_injected_numbers():
     """An array of a rate and of a decay, of which both can be schedules."""
     decays = lr.Linear(0.1, 0.0, 24)
