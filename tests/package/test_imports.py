@@ -46,6 +46,7 @@ RANKS = {
     "monitor": 2,
     "_curvefeatures": 1,
     "_published": 2,
+    "_rangetest": 4,
     "finder": 8,
     "_finderplot": 9,
     "_pieces": 4,
@@ -102,10 +103,16 @@ LATE = {
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
 # The framework of each binding, a module or a folder: all that it may import beside lrcore and numpy.
-BINDINGS = {"__init__": "", "tf1": "tensorflow", "torch": "torch", "keras": "keras", "optax": "optax jax"}
+BINDINGS = {"__init__": "", "tf1": "tensorflow", "torch": "torch", "keras": "keras", "jax": "jax optax", "optax": "optax jax"}
 # A helper for a framework that stands upon another may import that one too, where it is called: who has not installed
 # it can still import the helper. The others are given the framework's objects, and import nothing.
-GUESTS = {"torch/finder.py": {"tqdm"}, "torch/ignite.py": {"ignite"}, "keras/_foreach.py": {"torch"}}
+GUESTS = {
+    "torch/finder.py": {"tqdm"},
+    "torch/ignite.py": {"ignite"},
+    "keras/_foreach.py": {"torch"},
+    "keras/_tensorflow.py": {"tensorflow"},
+    "keras/_torch.py": {"torch"},
+}
 # Imported where they are used, never with lrcore.
 HEAVY = {
     "IPython",
