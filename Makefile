@@ -74,9 +74,11 @@ $(VENV)/.lrcore: $(VENV)/.torch $(METADATA) $(NATIVE)
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-# Peers whose schedulers need none of the large packages that they ask for (torchvision, opencv).
+# Peers of which nothing is used that needs the large packages they ask for (torchvision, opencv, spacy), and below them
+# the small packages of fastai's finder.
 $(VENV)/.peers: $(METADATA) | $(VENV)/.test
-	$(INSTALL) --no-deps timm mmengine
+	$(INSTALL) --no-deps timm mmengine torch-lr-finder fastai \
+		fastcore fastdownload fastprogress fasttransform plum-dispatch beartype cloudpickle
 	@touch $@
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.bench $(VENV)/.lint: $(VENV)/.%: $(METADATA) | $(VENV)/.lrcore

@@ -24,15 +24,15 @@ Places = NDArray[np.int64]
 STOP_FACTOR = 4.0
 LEAST_HEAD = 3
 MARGIN = 0.1  # of the drop: by so much a loss above the minimum has risen
-SIGMAS = 3.0
+SIGMAS = 3.0  # of the smoothed curve's noise, if that is more
 RESOLUTION = 2.0**-22  # of the largest loss: less is the rounding of float32
-WIDTH = 4.0  # of the Gaussian that verdicts look through, as in a Member
+WIDTH = 2.0  # of the Gaussian that verdicts look through
 
 
 class Member(NamedTuple):
-    """A rule: the learning rate of a mark of the curve, seen through a Gaussian of that width, times a factor.
+    """A rule: the learning rate of a mark of the curve, times a factor.
 
-    The width is its standard deviation, in percent of the steps of the test.
+    The curve is seen through a Gaussian with a standard deviation of `width` samples.
     """
 
     feature: str
@@ -40,19 +40,16 @@ class Member(NamedTuple):
     factor: float
 
 
+# Chosen by `python -m bench.finder_regret --choose`: the best of all marks, widths and factors of quarter decades.
 COMMITTEE = (
-    Member("geo", 2, 1.0),
-    Member("geo", 4, 1.0),
-    Member("geo", 8, 1.0),
-    Member("geo", 4, 0.56),
-    Member("min", 2, 0.32),
-    Member("min", 4, 0.32),
-    Member("min", 4, 0.56),
-    Member("min", 8, 0.56),
+    Member("rise", 2.0, 0.18),
+    Member("drop80-rise", 2.0, 0.32),
+    Member("drop80-rise", 4.0, 0.56),
+    Member("min-rise", 2.0, 0.32),
+    Member("min-rise", 2.0, 0.18),
 )
-
-
-FEATURES = ("geo", "min", "rise", "steep", "drop10", "drop50", "drop80")
+MARKS = ("min", "rise", "steep", "drop10", "drop50", "drop80")
+FEATURES = (*MARKS, "min-rise", "drop50-rise", "drop80-rise")  # of two marks the geometric mean
 
 
 # ---- Arguments ----
@@ -63,7 +60,7 @@ class Runs(NamedTuple):
 
     Args:
         lrs: (steps,).
-        losses: (runs, n) with n >= 2; NaN behind the end of a run.
+        losses: (runs, steps + 1); NaN behind the end of a run.
         lengths: (runs,): how many losses each run has.
     """
 
@@ -83,7 +80,7 @@ def runs_of(where: str, lrs: object, losses: object) -> Runs:
     lengths = np.array([row.size for row in rows])
     if lengths.max() > rates.size + 1:
         raise ValueError(f"{where}.losses: expected at most {rates.size + 1} losses a run, got {lengths.max()}")
-    together = np.full((len(rows), max(2, lengths.max())), np.nan)
+    together = np.full((len(rows), rates.size + 1), np.nan)
     for at, row in enumerate(rows):
         together[at, : row.size] = row
     return Runs(rates, together, lengths)
@@ -115,9 +112,15 @@ def head(steps: int) -> int:
     return max(LEAST_HEAD, math.ceil(steps / 10))
 
 
-def middle(rows: Floats) -> Floats:
-    """The median of each row; of an even number the lower one, which is itself a loss and cannot overflow."""
-    return np.sort(rows, axis=-1)[..., (rows.shape[-1] - 1) // 2]
+def middle(rows: Floats, counts: Places | None = None) -> Floats:
+    """The median of each row, or of the first so many in it; infinite of none.
+
+    Of an even number it is the lower one, which is itself a loss, so nothing can overflow.
+    """
+    if counts is None:
+        return np.sort(rows, axis=1)[:, (rows.shape[1] - 1) // 2]
+    some = np.sort(np.where(np.arange(rows.shape[1]) < counts[:, None], rows, np.inf), axis=1)
+    return np.take_along_axis(some, np.maximum(counts[:, None] - 1, 0) // 2, axis=1)[:, 0]
 
 
 def limit(initial: Floats, best: Floats, factor: float) -> Floats:
@@ -143,7 +146,6 @@ class Curves(NamedTuple):
     """Runs, cut where they break off, in units of their own.
 
     Args:
-        steps: how many rates the whole test has.
         logs: the logarithms of the rates, one for each place of a curve.
         values: (runs, places). From its end on, a run's curve goes on as it was there.
         initial: (runs,): the loss before anything was learned.
@@ -153,7 +155,6 @@ class Curves(NamedTuple):
         units: (runs,): the power of two that the losses of a run are divided by.
     """
 
-    steps: int
     logs: Floats
     values: Floats
     initial: Floats
@@ -178,20 +179,30 @@ def curves_of(runs: Runs) -> Curves:
     cut = np.where(places < last[:, None], losses, final[:, None])
     units = np.frexp(np.abs(cut).max(axis=1))[1].astype(np.int64)
     cut = np.ldexp(cut, -units[:, None])  # so that no sum overflows
-    values = cut[:, 1 : len(lrs) + 1]
-    logs = np.log(lrs[: values.shape[1]])
-    return Curves(len(lrs), logs, values, middle(cut[:, : head(len(lrs))]), last - 1, diverged, _noise(values), units)
+    some = np.clip(last + ~diverged, 1, head(len(lrs)))
+    values = cut[:, 1:]
+    sigma = _noise(values, last - 1)
+    return Curves(np.log(lrs), values, middle(cut, some), last - 1, diverged, sigma, units)
 
 
-def _noise(values: Floats) -> Floats:
+def _noise(values: Floats, ends: Places) -> Floats:
     """The standard deviation of single losses, from the differences of neighbours while nothing is learned yet."""
-    early = values[:, : max(5, values.shape[1] // 4)]
-    changes = np.diff(early, axis=1, append=early[:, -1:])
-    spread = middle(np.abs(changes - middle(changes)[:, None])) * (1.4826 / math.sqrt(2.0))
-    return np.maximum(spread, RESOLUTION)
+    early = max(5, values.shape[1] // 4)
+    changes = np.diff(values[:, : early + 1], axis=1)
+    some = np.clip(ends, 0, early)
+    centre = middle(changes, some)[:, None]
+    spread = middle(np.abs(changes - np.where(np.isfinite(centre), centre, 0.0)), some)
+    return np.maximum(np.where(some > 0, spread, 0.0) * (1.4826 / math.sqrt(2.0)), RESOLUTION)
 
 
 # ---- Smoothing ----
+
+
+def gaussian(width: float) -> Floats:
+    """The weights of a Gaussian from its centre outwards; both sides sum to 1."""
+    weights = np.exp(-0.5 * (np.arange(math.ceil(3 * width) + 1) / width) ** 2)
+    weights /= weights[0] + 2.0 * weights[1:].sum()
+    return weights
 
 
 def smoothed(values: Floats, width: float) -> Floats:
@@ -199,10 +210,8 @@ def smoothed(values: Floats, width: float) -> Floats:
 
     Before its first place a curve is continued by its mirror image, behind its last one by the last value.
     """
-    n = values.shape[1]
-    radius = math.ceil(3 * width)
-    weights = np.exp(-0.5 * (np.arange(radius + 1) / width) ** 2)
-    weights /= weights[0] + 2.0 * weights[1:].sum()
+    n, weights = values.shape[1], gaussian(width)
+    radius = len(weights) - 1
     places = np.arange(-radius, n + radius)
     padded = _median_of_three(values)[:, np.clip(np.where(places < 0, -1 - places, places), 0, n - 1)]
     total: Floats = weights[0] * padded[:, radius : radius + n]
@@ -246,15 +255,16 @@ class Marks(NamedTuple):
 
 
 def marks(curves: Curves, width: float = WIDTH) -> Marks:
-    """The marks of curves, seen through a Gaussian of that width as a Member has it."""
-    values = smoothed(curves.values, width * curves.steps / 100)
+    """The marks of curves, seen through a Gaussian with a standard deviation of so many samples."""
+    values, weights = smoothed(curves.values, width), gaussian(width)
+    noise = math.sqrt(weights[0] ** 2 + 2.0 * (weights[1:] ** 2).sum())  # what is left of a single loss's
     places = np.arange(values.shape[1])
     ends = np.maximum(curves.ends, 0)
     inside = places <= ends[:, None]
     least = np.where(inside, values, np.inf).argmin(axis=1)
     low = values[np.arange(len(values)), least]
     drop = curves.initial - low
-    margin = np.maximum(MARGIN * drop, SIGMAS * curves.sigma)
+    margin = np.maximum(MARGIN * drop, SIGMAS * noise * curves.sigma)
     above = inside & (places > least[:, None]) & (values > (low + margin)[:, None])
     rose = np.logical_or.reduce(above, axis=1)
     rise = np.where(rose, above.argmax(axis=1), ends)
@@ -271,11 +281,10 @@ def marks(curves: Curves, width: float = WIDTH) -> Marks:
 
 
 def feature(curves: Curves, found: Marks, name: str) -> Floats:
-    """The logarithm of the rate at a mark; "geo" is the geometric mean of drop50 and rise."""
-    if name == "geo":
-        return 0.5 * (curves.logs[found.drop50] + curves.logs[found.rise])
-    places: Places = getattr(found, name)
-    return curves.logs[places]
+    """The logarithm of the rate at a mark, or the mean of those at two."""
+    each = [curves.logs[getattr(found, mark)] for mark in name.split("-")]
+    mean: Floats = np.stack(each).mean(axis=0)
+    return mean
 
 
 def stable(curves: Curves, found: Marks) -> Floats:
@@ -307,7 +316,7 @@ def features(lrs: object, losses: object, width: float) -> dict[str, Floats]:
 def readable(runs: Runs) -> list[tuple[Floats, Floats, Floats]]:
     """For a picture: the rates, losses and smoothed losses of each run that has a curve, as far as it goes."""
     curves = curves_of(runs)
-    smooth = smoothed(curves.values, WIDTH * curves.steps / 100)
+    smooth = smoothed(curves.values, WIDTH)
     places = [(at, slice(0, end + 1)) for at, end in enumerate(curves.ends.tolist()) if end >= 0]
     units = curves.units
     return [

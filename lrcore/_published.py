@@ -56,8 +56,9 @@ class Fastai(Record):
     """An average with weight 0.98 and its bias corrected, in float32; more than four times the least one stops."""
 
     def _observe(self, loss: float) -> bool:
-        average = np.float32(self.average)
-        self.average = float(average - (average - np.float32(loss)) * (np.float32(1.0) - np.float32(0.98)))
+        average, rest = np.float32(self.average), float(np.float32(1.0) - np.float32(0.98))
+        # torch.lerp rounds once, as fused multiply-add instructions do.
+        self.average = float(np.float32(float(average) - float(average - np.float32(loss)) * rest))
         value = float(np.float32(self.average) / np.float32(1.0 - 0.98 ** (self.seen + 1)))
         self._keep(value)
         self.best = value if value < self.best else self.best
@@ -100,6 +101,11 @@ class Article(Record):
     def __init__(self, smoothing: float = 0.9, max_steps: float = math.inf) -> None:
         super().__init__()
         self.smoothing, self.max_steps = smoothing, max_steps
+
+    def rate(self, step: int, start_lr: float, end_lr: float) -> float:
+        """The learning rate of an update."""
+        growth: float = (end_lr / start_lr) ** (step / self.max_steps)
+        return start_lr * growth
 
     def _observe(self, loss: float) -> bool:
         stop = self.seen == self.max_steps

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field as plain_field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -32,11 +32,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrcore import _check, _curvefeatures as curve
-from lrcore._check import choice, field, positive, whole
-from lrcore._curvefeatures import STOP_FACTOR, Curves, Marks, Runs
+from lrcore._check import positive
+from lrcore._curvefeatures import Curves, Marks, Runs
 from lrcore._published import PUBLISHED, published
-from lrcore.curves import Exponential, Linear
-from lrcore.schedule import Schedule
+from lrcore._rangetest import RangeTest, Watch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +65,8 @@ ADVICE: dict[Verdict, str] = {
     "diverged_at_start": "The loss broke off in the first tenth of the test: lower start_lr, and look whether the very"
     " first loss is a number. lr is a tenth of the largest rate that did no harm.",
     "no_learning_seen": "The loss did not fall by more than its noise: raise end_lr if it did not rise either, take"
-    " more steps, larger batches or more runs. lr is a tenth of the largest rate that did no harm.",
+    " more steps, larger batches or more runs. lr is half of the largest rate that did no harm, or a tenth if none did"
+    " any.",
     "too_noisy": "The loss fell by hardly more than its noise, or the runs disagree by more than a factor of ten: take"
     " larger batches or more runs.",
     "plateau_start": "The loss lay on a plateau and fell only shortly before it rose: a range test says little here."
@@ -76,184 +76,14 @@ ADVICE: dict[Verdict, str] = {
 }
 UNHEARD: tuple[Verdict, ...] = ("diverged_at_start", "no_learning_seen")  # of runs whose curves have no marks
 TOO_WIDE = 10.0  # of the quartiles' ratio
-PLATEAU = math.log(10.0) / 2.0  # from a tenth of the drop to the rise: closer together, it is the edge of a plateau
+PLATEAU = math.log(10.0)  # from a tenth of the drop to the rise: closer together, it is the edge of a plateau
+# Of pure noise the smoothed minimum lies below the median of the first losses by more than so many sigma in one run of
+# ten, and in one of a hundred.
+NOTHING, NOISE = 1.5, 2.4
 RULES = ("committee", *curve.FEATURES, *PUBLISHED)
 PROBES = (0.1, 0.32, 1.0, 3.2, 10.0)
-PROBE_STEPS = 25
+PROBE_STEPS = 50  # in fewer, rates that are too large still look good
 PROBE_RUNS = 3
-
-_steps = whole(2, 10**6)
-_spacing = choice("exponential", "linear")
-
-
-def _stop_factor(where: str, given: object) -> float:
-    """Above 1; infinity for None."""
-    if given is None or (isinstance(given, float) and given == math.inf):
-        return math.inf
-    checked = positive(where, given)
-    if checked <= 1.0:
-        _check.refuse(where, "a number > 1, or None", given)
-    return checked
-
-
-# ---- The test ----
-
-
-@dataclass(frozen=True)
-class RangeTest:
-    """Rates from very small to too large, one for each update of a short run, and a rule for when to stop.
-
-    `start_lr * (end_lr / start_lr)**(i / (steps - 1))` for update i, or `"linear"` in between; both ends are exact.
-
-    Args:
-        start_lr: the first rate, > 0.
-        end_lr: the last rate, > start_lr.
-        steps: how many updates, >= 2.
-        spacing: "exponential" or "linear".
-        stop_factor: see `Watch`; None never stops for a loss that is a number.
-
-    Raises:
-        TypeError, ValueError: arguments outside of these.
-
-    Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.3.
-    Also known as: fastai `lr_find`, Lightning `Tuner.lr_find`, Ignite `FastaiLRFinder`, torch-lr-finder `range_test`.
-
-    Example:
-        >>> test = RangeTest(0.001, 10.0, steps=5)
-        >>> test.lrs.round(6).tolist()
-        [0.001, 0.01, 0.1, 1.0, 10.0]
-        >>> test.schedule
-        Exponential(init_value=0.001, end_value=10.0, steps=4)
-    """
-
-    start_lr: float = field(positive, 1e-7)
-    end_lr: float = field(positive, 10.0)
-    steps: int = field(_steps, 100)
-    _: KW_ONLY
-    spacing: Literal["exponential", "linear"] = field(_spacing, "exponential")
-    stop_factor: float | None = field(_stop_factor, STOP_FACTOR)
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            checked = item.metadata["check"](f"RangeTest.{item.name}", getattr(self, item.name))
-            object.__setattr__(self, item.name, checked)
-        if self.end_lr <= self.start_lr:
-            _check.refuse("RangeTest.end_lr", f"a number > start_lr={self.start_lr!r}", self.end_lr)
-
-    @property
-    def schedule(self) -> Schedule:
-        """The rates as a schedule.
-
-        Example:
-            >>> RangeTest(0.1, 0.4, steps=4, spacing="linear").schedule
-            Linear(init_value=0.1, end_value=0.4, steps=3)
-        """
-        shape = Exponential if self.spacing == "exponential" else Linear
-        return shape(self.start_lr, self.end_lr, self.steps - 1)
-
-    @property
-    def lrs(self) -> Floats:
-        """The rates, shape (steps,).
-
-        Example:
-            >>> RangeTest(0.1, 0.4, steps=4, spacing="linear").lrs.tolist()
-            [0.1, 0.2, 0.30000000000000004, 0.4]
-        """
-        return self.schedule.table(self.steps)
-
-    def watch(self, runs: int = 1) -> Watch:
-        """The stop rule, for so many runs side by side.
-
-        Raises:
-            TypeError, ValueError: runs that are no int >= 1.
-
-        Example:
-            >>> RangeTest().watch(8).running.all()
-            np.True_
-        """
-        return Watch(self.steps, self.stop_factor, runs)
-
-
-class Watch:
-    """When to stop a range test: fed with losses, a run each.
-
-    A run stops at the first loss that is no finite number, or that has
-
-    `loss > initial + (stop_factor - 1) * max(|initial|, initial - best)`
-
-    where `initial` is the median of the losses before it, of the first tenth of the test at most, and `best` the least
-    of those before it. For positive losses that is `loss > stop_factor * initial`. There are three losses at least
-    before one is judged, and none is as long as all were exactly 0: a single loss of 0 stops nothing, and neither do
-    negative ones.
-
-    Args:
-        steps: updates of the whole test.
-        stop_factor: the factor, > 1; None never stops for a loss that is a number.
-        runs: how many runs.
-
-    Attributes:
-        running: (runs,): which of them have not stopped.
-
-    Example:
-        >>> watch = RangeTest(steps=20).watch()
-        >>> [watch.observe(loss) for loss in (2.0, 2.1, 1.9, 0.0, -1.0, 10.9, 11.1)]
-        [False, False, False, False, False, False, True]
-        >>> watch = RangeTest().watch(runs=2)
-        >>> watch.observe([2.0, float("nan")]), watch.running.tolist()
-        (False, [True, False])
-        >>> watch.observe([1.0, 1.0]), watch.losses.tolist()
-        (False, [[2.0, 1.0], [nan, nan]])
-    """
-
-    def __init__(self, steps: int, stop_factor: float | None = STOP_FACTOR, runs: int = 1) -> None:
-        self._head = curve.head(_steps("Watch.steps", steps))
-        self._factor = _stop_factor("Watch.stop_factor", stop_factor)
-        self._columns: list[Floats] = []
-        self.running = np.ones(whole(1, what="a number of runs")("Watch.runs", runs), np.bool_)
-        self._best = np.full(self.running.shape, np.inf)
-        self._initial = self._best
-
-    def observe(self, losses: ArrayLike) -> bool:
-        """Takes the next loss of each run.
-
-        Args:
-            losses: a number, or (runs,); that of a run which has stopped is not looked at.
-
-        Returns:
-            Whether all runs have stopped.
-
-        Raises:
-            TypeError: no numbers.
-            ValueError: another shape.
-
-        Example:
-            >>> RangeTest().watch().observe(float("inf"))
-            True
-        """
-        given = _check.array("Watch.observe", losses, "fiu", "real numbers")
-        if given.size != self.running.size or given.ndim > 1:
-            raise ValueError(f"Watch.observe: expected {self.running.size} losses, got shape {given.shape}")
-        latest = np.where(self.running, given, np.nan)
-        seen = len(self._columns)
-        if curve.LEAST_HEAD <= seen <= self._head:
-            self._initial = curve.middle(np.stack(self._columns, axis=1))
-        self.running &= np.isfinite(latest)
-        if seen >= curve.LEAST_HEAD and self._factor < math.inf:
-            self.running &= ~(latest > curve.limit(self._initial, self._best, self._factor))
-        self._best = np.fmin(self._best, latest)
-        self._columns.append(latest)
-        return not self.running.any()
-
-    @property
-    def losses(self) -> Floats:
-        """The losses so far, (runs, seen): as they came, to the one that stopped their run, and NaN behind it.
-
-        Example:
-            >>> RangeTest().watch(3).losses.shape
-            (3, 0)
-        """
-        return np.stack(self._columns, axis=1) if self._columns else np.empty((self.running.size, 0))
-
 
 # ---- The suggestion ----
 
@@ -280,7 +110,7 @@ class Suggestion:
         >>> print(suggest(test.lrs, [2.0] * 51))
         lr = 1 (no_learning_seen), stable up to 10; 1 run
         The loss did not fall by more than its noise: raise end_lr if it did not rise either, take more steps, larger
-        batches or more runs. lr is a tenth of the largest rate that did no harm.
+        batches or more runs. lr is half of the largest rate that did no harm, or a tenth if none did any.
     """
 
     lr: float
@@ -290,9 +120,9 @@ class Suggestion:
     per_run: Floats
     verdicts: tuple[Verdict, ...]
     rule: str
-    lrs: Floats = plain_field(repr=False)
-    losses: Floats = plain_field(repr=False)
-    lengths: NDArray[np.int64] = plain_field(repr=False)
+    lrs: Floats = field(repr=False)
+    losses: Floats = field(repr=False)
+    lengths: NDArray[np.int64] = field(repr=False)
 
     @property
     def advice(self) -> str:
@@ -308,9 +138,9 @@ class Suggestion:
     def votes(self) -> dict[str, float | None]:
         """What each rule says, the median over the runs; None where it says nothing of any run.
 
-        First the marks of the curve: "geo" is the geometric mean of "drop50" and "rise", "drop50" where half of the
-        drop is made, "min" where the curve is lowest, "rise" where it has risen again, "steep" where it falls most
-        steeply; then the rules of other libraries, see `published`.
+        First the marks of the curve: "min" where it is lowest, "rise" where it has risen again, "drop50" where half of
+        its drop is made, "steep" where it falls most steeply, "min-rise" the geometric mean of two of them; then the
+        rules of other libraries, see `published`.
 
         Example:
             >>> test = RangeTest(0.001, 1.0, steps=16)
@@ -405,7 +235,7 @@ def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: st
     stable = curve.stable(curves, found)
     said = np.median(curve.votes(curves), axis=1) if rule == "committee" else _said(rule, runs, curves, found)
     heard = ~np.isin(verdicts, UNHEARD) & np.isfinite(said)
-    each = np.where(heard, np.minimum(said, stable), stable - math.log(10.0))
+    each = np.where(heard, np.minimum(said, stable), stable + _caution(verdicts, found.rose | curves.diverged))
     verdict = _most(verdicts)
     # Where most runs have learned, a guess for one that has not says nothing.
     counted = each[heard] if verdict not in UNHEARD and heard.any() else each
@@ -422,12 +252,22 @@ def _verdicts(curves: Curves, found: Marks, head: int) -> list[Verdict]:
     fast = curves.logs[found.rise] - curves.logs[found.drop10] < PLATEAU
     conditions: dict[Verdict, Any] = {
         "diverged_at_start": curves.diverged & (curves.ends + 1 < head),
-        "no_learning_seen": (found.drop <= curves.sigma) | (curves.ends < 0),
-        "too_noisy": found.drop <= curve.SIGMAS * curves.sigma,
+        "no_learning_seen": (found.drop <= NOTHING * curves.sigma) | (curves.ends < 0),
+        "too_noisy": found.drop <= NOISE * curves.sigma,
         "plateau_start": found.rose & fast,
         "no_divergence_seen": ~found.rose,
     }
     return np.select(list(conditions.values()), list(conditions), "ok").tolist()  # type: ignore[no-any-return]
+
+
+def _caution(verdicts: list[Verdict], harmed: NDArray[np.bool_]) -> Floats:
+    """The logarithm of how far below the largest rate that did no harm a guess is made.
+
+    Half of the rate at which gradient descent diverges is the best one on a quadratic; where no harm is seen, or
+    nothing else, there is nothing to halve.
+    """
+    learning = np.array([verdict != "diverged_at_start" for verdict in verdicts])
+    return np.where(harmed & learning, -math.log(2.0), -math.log(10.0))
 
 
 def _most(verdicts: list[Verdict]) -> Verdict:
@@ -468,8 +308,8 @@ def probe_lrs(lr: float) -> Floats:
 def best_probe(lrs: ArrayLike, losses: ArrayLike) -> float:
     """Which of some rates trains best in short runs.
 
-    The score of a rate is the mean of the last fifth of its losses, over all runs; a rate at which a run diverges, so
-    that one of its losses is no finite number, is out.
+    The score of a rate is its last loss, the mean over the runs; a rate at which a run diverges, so that one of its
+    losses is no finite number, is out.
 
     Args:
         lrs: the rates, (rates,).
@@ -495,9 +335,9 @@ def best_probe(lrs: ArrayLike, losses: ArrayLike) -> float:
         )
     rows = given.reshape(rates.size, -1, given.shape[-1])
     finite = np.isfinite(rows).all(axis=(1, 2), keepdims=True)
-    last = np.where(finite, rows[:, :, -max(1, rows.shape[-1] // 5) :], np.inf)
+    last = np.where(finite, rows, np.inf)[:, :, -1]
     with np.errstate(over="ignore"):
-        scores = last.mean(axis=(1, 2))
+        scores = last.mean(axis=1)
     order = np.argsort(rates, kind="stable")
     return float(rates[order][scores[order].argmin()])
 
