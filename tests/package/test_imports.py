@@ -103,7 +103,14 @@ LATE = {
 # The demo trains in the frameworks, so it stands above the bindings. They are imported where they train.
 ABOVE_BINDINGS = {"_demo_training"}
 # The framework of each binding, a module or a folder: all that it may import beside lrcore and numpy.
-BINDINGS = {"__init__": "", "tf1": "tensorflow", "torch": "torch", "keras": "keras", "jax": "jax optax", "optax": "optax jax"}
+BINDINGS = {
+    "__init__": "",
+    "tf1": "tensorflow",
+    "torch": "torch",
+    "keras": "keras",
+    "jax": "jax optax",
+    "optax": "optax jax",
+}
 # A helper for a framework that stands upon another may import that one too, where it is called: who has not installed
 # it can still import the helper. The others are given the framework's objects, and import nothing.
 GUESTS = {
