@@ -8,8 +8,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from lrcore import tracing
 
-class KerasOperations:
+
+class KerasOperations(tracing.OfDtype):
     """`lrcore.tracing.Operations`, where each method is described, for steps of one dtype.
 
     Args:
@@ -24,46 +26,32 @@ class KerasOperations:
     tanh = staticmethod(ops.tanh)
     floor = staticmethod(ops.floor)
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
-
-    @property
-    def largest_step(self) -> int:
-        """The largest number of the dtype."""
-        return int(np.iinfo(self.dtype).max)
-
-    def _tensor(self, given: Any) -> Any:
-        """A number as a constant: an int as a step, so that no framework chooses a narrower type for it."""
-        if isinstance(given, (int, float)):
-            return ops.convert_to_tensor(given, self.dtype if isinstance(given, int) else "float32")
-        return given
-
     def float32(self, steps: Any) -> Any:
         """Integers as float32."""
         return ops.cast(steps, "float32")
 
     def where(self, condition: Any, then: Any, otherwise: Any) -> Any:
         """Either of them may be a number."""
-        return ops.where(condition, self._tensor(then), self._tensor(otherwise))
+        return ops.where(condition, self.constant(then), self.constant(otherwise))
 
     def minimum(self, values: Any, other: Any) -> Any:
         """The smaller of both."""
-        return ops.minimum(values, self._tensor(other))
+        return ops.minimum(values, self.constant(other))
 
     def maximum(self, values: Any, other: Any) -> Any:
         """The larger of both."""
-        return ops.maximum(values, self._tensor(other))
+        return ops.maximum(values, self.constant(other))
 
     def take(self, values: NDArray[Any], at: Any) -> Any:
         """Entries of a constant array."""
-        return ops.take(values if values.dtype == np.float32 else values.astype(self.dtype), at)
+        return ops.take(self.constants(values), at)
 
     def reached(self, marks: NDArray[np.int64], step: Any) -> Any:
         """How many of the marks are <= step: a search. TensorFlow searches for a list of steps only."""
         wanted = ops.reshape(step, (-1,))
-        found = ops.searchsorted(ops.convert_to_tensor(marks.astype(self.dtype)), wanted, side="right")
-        return ops.cast(ops.reshape(found, ops.shape(step)), self.dtype)
+        found = ops.searchsorted(ops.convert_to_tensor(self.constants(marks)), wanted, side="right")
+        return ops.cast(ops.reshape(found, ops.shape(step)), self.dtype.name)
 
     def power(self, values: Any, exponent: Any) -> Any:
         """Numbers to a power."""
-        return ops.power(values, self._tensor(exponent))
+        return ops.power(values, self.constant(exponent))

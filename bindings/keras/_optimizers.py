@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
 from lrcore import _check
+
+_whole: Callable[[Any], int] = int  # of the value of a variable
+if keras.config.backend() == "tensorflow":
+    from lrcore.bindings.keras import _tensorflow
+
+    _whole = _tensorflow.whole
 
 FRAMES = 4  # from a schedule up to its optimizer, which calls it within `_get_current_learning_rate`
 
@@ -42,17 +49,23 @@ def micro_batches_of(counter: Any) -> int:
     return 1
 
 
-def concrete(tensor: Any) -> int | None:
-    """The integer that a tensor of one element holds; None within a traced step, where it holds none yet."""
+def concrete(tensor: Any, number: Any = int) -> Any:
+    """The number that a tensor of one element holds.
+
+    None within a traced step, where it holds none yet; and on torch of a tensor on another device, which an update
+    would have to wait for.
+    """
+    if keras.config.backend() == "torch" and tensor.device.type != "cpu":
+        return None
     try:
-        return int(tensor)
+        return number(tensor)
     except (TypeError, AttributeError, NotImplementedError, RuntimeError):  # each framework has its own
         return None
 
 
 def count(optimizer: Any) -> int:
     """Micro-batches that an optimizer has seen."""
-    return int(unwrapped(optimizer)._iterations.value)
+    return _whole(unwrapped(optimizer)._iterations.value)
 
 
 def settable(where: str, optimizer: Any, cure: str) -> Any:

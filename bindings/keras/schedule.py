@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -14,8 +15,17 @@ from lrcore.bindings.keras._operations import KerasOperations
 from lrcore.expression import parse
 from lrcore.schedule import is_schedule
 
-LARGEST = float(np.finfo(np.float32).max)
+F = TypeVar("F", bound=Callable[..., Any])
 _micro_batches = _check.whole(1, what="a whole number of micro-batches")
+
+
+def _as_written(function: F) -> F:
+    """What AutoGraph leaves as it is, on TensorFlow."""
+    if keras.config.backend() != "tensorflow":
+        return function
+    from lrcore.bindings.keras import _tensorflow
+
+    return _tensorflow.as_written(function)
 
 
 @keras.saving.register_keras_serializable(package="lrcore")
@@ -32,7 +42,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     Where Keras traces its training step, on JAX and TensorFlow, the rates come from a table of the same bits if the
     schedule holds its value after at most a million updates. For another one they come from a closed form, within
     4 float32 ulp of the larger end of each curve, where every step counts, beyond 2**24 too; its first 65536 updates
-    are exact. On torch, and wherever the rate is read outside of a traced step, the schedule itself is asked.
+    are exact. So it is on torch where the counter is on a GPU, which is never waited for. Elsewhere on torch, and where
+    the rate is read outside of a traced step, the schedule itself is asked.
 
     It is saved with the model, as a spec: `keras.models.load_model` brings the schedule back once this module has been
     imported. A step is an optimizer's counter: to go on after a restart, load the optimizer's state too.
@@ -42,7 +53,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         every: how many counted steps are an update: None finds it out, 1 counts every step.
 
     Raises:
-        TypeError: no schedule, or an `every` that is no int; at the call a step that is no integer.
+        TypeError: no schedule, or an `every` that is no int; at the call a step that is no integer: a float tensor only
+            if it holds a whole number, and is not traced.
         ValueError: an `every` below 1; at the call a schedule with unbound durations, a step below 0, or, where it is
             traced, a schedule that neither a table holds nor tensors can compute, such as noise without an end.
 
@@ -66,32 +78,46 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.schedule = is_schedule("Schedule.schedule", schedule)
         self.every: int | None = None if every is None else _micro_batches("Schedule.every", every)
         self._plan: tracing.Plan | None = None
+        self._compiled: dict[Any, Callable[[Any], Any]] = {}  # on torch, by device and dtype
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_plan": None, "_compiled": {}}
+
+    @_as_written
     def __call__(self, step: Any) -> Any:
         """The rate of the update that follows `step` counted steps, as a float32 tensor of the backend."""
         every = self.every or _optimizers.micro_batches_of(step)
         if isinstance(step, (int, float, np.generic, np.ndarray)) or not hasattr(step, "dtype"):
             return self._on_host(step, every)
-        if "int" not in keras.backend.standardize_dtype(step.dtype):
-            _check.refuse("step", "an integer", step, TypeError)
         tensor = ops.convert_to_tensor(step)  # read once, or a graph keeps each attempt
+        if "int" not in keras.backend.standardize_dtype(step.dtype):
+            return self._on_host(_counted(step, tensor), every)
         known = _optimizers.concrete(tensor)
         return self._on_host(known, every) if known is not None else self._traced(tensor, every)
 
     def _on_host(self, step: Any, every: int) -> Any:
         value = self.schedule(step if every == 1 else _check.whole(0)("step", step) // every)
-        is_one = isinstance(value, float)
-        return ops.convert_to_tensor(_rounded(value) if is_one else np.clip(value, -LARGEST, LARGEST).astype("float32"))
+        return ops.convert_to_tensor(tracing.as_float32(value))
 
     def _traced(self, step: Any, every: int) -> Any:
         if self._plan is None:
             self._plan = tracing.plan(self.schedule)
         updates = step if every == 1 else step // every
+        if keras.config.backend() == "torch":
+            return self._on_device(self._plan, updates)
         return self._plan.value(updates, KerasOperations(keras.backend.standardize_dtype(step.dtype)))
+
+    def _on_device(self, plan: tracing.Plan, updates: Any) -> Any:
+        from lrcore.bindings.keras import _torch
+
+        place = updates.device, updates.dtype
+        if place not in self._compiled:
+            self._compiled[place] = _torch.compiled(plan, updates)
+        return self._compiled[place](updates)
 
     def rate_of(self, optimizer: Any, seen: int) -> float:
         """The rate of an optimizer that has seen so many micro-batches, as a number and without any tensor."""
-        return float(_rounded(self.schedule(seen // (self.every or _optimizers.micro_batches(optimizer)))))
+        return float(tracing.as_float32(self.schedule(seen // (self.every or _optimizers.micro_batches(optimizer)))))
 
     def get_config(self) -> dict[str, Any]:
         """The schedule as a spec, which `from_config` reads.
@@ -118,9 +144,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(parse(given) if isinstance(given, str) else spec.from_dict(given), config.get("every"))
 
 
-def _rounded(value: float) -> np.float32:
-    """As float32; what is beyond it is its largest number."""
-    return np.float32(min(max(value, -LARGEST), LARGEST))
+def _counted(step: Any, tensor: Any) -> int:
+    """A float that counts, of a loop of one's own: the decays of Keras take one, also from below 0."""
+    is_float = "float" in keras.backend.standardize_dtype(step.dtype)
+    number = _optimizers.concrete(ops.stop_gradient(tensor), float) if is_float else None
+    if number is None or not number.is_integer():
+        _check.refuse("step", "an integer", step, TypeError)
+    return max(int(number), 0)
 
 
 def learning_rate(optimizer: Any) -> float:

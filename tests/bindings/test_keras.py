@@ -8,6 +8,8 @@ import pickle
 import keras
 import numpy as np
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import lrcore as lr
 import lrcore.bindings.keras.schedule
@@ -18,6 +20,7 @@ from lrcore.tables import open_table
 # Keras reads torch's tensors into numpy 2 in a way that numpy warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
+LARGEST = float(np.finfo(np.float32).max)
 SCHEDULE = lr.sgdr(0.5, 0.01, period=4, period_mult=2).warmup(3)
 
 
@@ -81,6 +84,18 @@ def test_other_steps_are_refused(step):
         Schedule(SCHEDULE)(step)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("step", "counted"), [(3.0, 3), (0.0, 0), (-999.0, 0)])
+def test_a_variable_of_floats_may_count_as_the_decays_of_keras_have_it(step, counted):
+    assert float(Schedule(SCHEDULE)(keras.Variable(step))) == np.float32(SCHEDULE(counted))
+
+
+@pytest.mark.parametrize("step", [0.5, float("nan"), float("inf")])
+def test_no_other_float_counts(step):
+    with pytest.raises(TypeError, match=r"^step: expected an integer, got "):
+        Schedule(SCHEDULE)(keras.Variable(step))
+
+
 def test_a_counter_that_wrapped_around_is_refused():
     with pytest.raises(ValueError, match=r"^step: expected .* got -2147483648"):
         Schedule(SCHEDULE)(keras.Variable(-(2**31), dtype="int32", trainable=False))
@@ -101,6 +116,72 @@ def test_an_update_may_take_several_steps():
 def test_what_is_no_schedule_is_refused(given):
     with pytest.raises(TypeError, match=r"^Schedule\.schedule: expected a schedule or a number, got "):
         Schedule(given)
+
+
+# --- On a device of torch
+
+ON_DEVICE = [case for case in CASES if case.schedule().length is not None or not case.name.startswith("Noise")]
+
+
+def computed_at(schedule, steps):
+    """What a counter on a device gets; here it is on the CPU, where there is a value to read."""
+    return Schedule(schedule)._traced(torch.tensor(steps, dtype=torch.int32), 1)
+
+
+@pytest.mark.parametrize("case", ON_DEVICE, ids=lambda case: case.name)
+def test_a_device_computes_the_rates(case):
+    schedule, steps = case.schedule(), [0, 1, 2, 3, 5, 8, 13, 100, 1000, 2**16 - 1]
+    found = computed_at(schedule, steps)
+    assert (found.dtype, found.shape) == (torch.float32, (len(steps),))
+    expected = np.clip(schedule(np.array(steps)), -LARGEST, LARGEST).astype(np.float32)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    one = computed_at(schedule, steps[5])
+    assert (one.shape, one.item()) == ((), expected[5])
+
+
+@pytest.mark.parametrize("case", ON_DEVICE, ids=lambda case: case.name)
+def test_a_device_computes_the_rates_far_out(case):
+    schedule, steps = case.schedule(), [99_999, 2**24 + 1, 2**31 - 1]
+    ends = [*range(200), 2**31 - 1 if schedule.length is None else schedule.length]
+    scale = np.max(np.abs(schedule(np.array(ends))))  # of the larger end, or of what it has grown to
+    expected = np.clip(schedule(np.array(steps)), -LARGEST, LARGEST)
+    np.testing.assert_allclose(computed_at(schedule, steps).numpy(), expected, rtol=0, atol=8 * 2**-24 * scale)
+
+
+class Operations(TorchDispatchMode):
+    """The operations of torch, by their names, and the devices of their tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.devices = [], set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.names.append(function.name())
+        self.devices |= {each.device.type for each in (*args, result) if isinstance(each, torch.Tensor)}
+        return result
+
+
+@pytest.mark.parametrize("schedule", [lr.Cosine(0.1, 0.0, 50), SCHEDULE], ids=["table", "closed form"])
+def test_an_update_never_waits_for_a_device(schedule):
+    """A tensor on the meta device has no value to read. Nothing comes from the host but the first time."""
+    with keras.device("meta"):
+        made, counter = Schedule(schedule, every=2), torch.tensor(3, dtype=torch.int32, device="meta")
+        made(counter)
+        with Operations() as seen:
+            rate = made(counter)
+    assert (rate.device.type, rate.dtype, rate.shape) == ("meta", torch.float32, ())
+    assert seen.devices == {"meta"}
+    assert "aten::_local_scalar_dense" not in seen.names
+
+
+def test_copies_hold_nothing_of_a_device():
+    schedule = Schedule(SCHEDULE)
+    schedule._traced(torch.tensor(3), 1)
+    assert schedule._compiled
+    for copied in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
+        assert copied.schedule == SCHEDULE
+        assert not copied._compiled
 
 
 # --- On disk
