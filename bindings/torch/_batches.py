@@ -104,7 +104,7 @@ def length(loader: Any) -> int | None:
     """How many batches a pass has, if that is known."""
     try:
         return len(loader)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         return None
 
 

@@ -66,6 +66,7 @@ class Snapshot:
     def keep_loader(self, loader: Any) -> None:
         """Remembers what an iteration changes of a loader: counters and generators of it, its samplers and dataset."""
         self._keep_attributes(loader, self._keep_shallow)
+        self._keep_attributes(getattr(loader, "gradient_state", None), self._keep_shallow)  # of Accelerate
         batches = getattr(loader, "batch_sampler", None)
         for sampler in (batches, getattr(batches, "sampler", None), getattr(loader, "sampler", None)):
             self._keep_attributes(sampler, self._keep_shallow)

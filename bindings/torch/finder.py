@@ -24,6 +24,7 @@ from lrcore.bindings.torch._votes import Votes
 from lrcore.finder import PROBE_RUNS, PROBE_STEPS, Found, RangeTest, Suggestion, Watch, best_probe, probe_lrs, suggest
 
 Floats = NDArray[np.float64]
+NO_LOADERS = (str, bytes, dict, torch.Tensor)
 
 _restarts = _check.whole(1, 10**4, "a number of runs")
 _accumulate = _check.whole(1, 10**6, "a number of batches")
@@ -105,7 +106,8 @@ def find_lr(
         progress: show a progress bar (needs tqdm). None: on a terminal, if tqdm is there.
 
     Returns:
-        What was found: `lr`, `suggestion` with its verdict, band and votes, the curves, `plot()`.
+        What was found: `lr`, of the groups whose ratio is 1; `suggestion` with its verdict, band and votes; the curves;
+        `plot()`.
 
     Raises:
         TypeError, ValueError: arguments outside of these; no parameter that trains; a loader without a batch, or that
@@ -172,6 +174,7 @@ class _Search:
         self._tick = tick
         self._is_stackable = runs > 1 and not votes.is_shared
 
+    @torch.inference_mode(False)
     @torch.enable_grad()
     def found(self, snapshot: Snapshot, refine: bool, per_group: bool) -> Found:
         self._snapshot = snapshot
@@ -262,7 +265,7 @@ def _loader(given: Any) -> Any:
     if hasattr(given, "__next__"):
         expected = "batches that can be iterated again, such as a DataLoader or a list"
         _check.refuse("find_lr.loader", expected, given, TypeError)
-    if not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")) or isinstance(given, (dict, torch.Tensor)):
+    if not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")) or isinstance(given, NO_LOADERS):
         _check.refuse("find_lr.loader", "a DataLoader or a list of batches", given, TypeError)
     return given
 

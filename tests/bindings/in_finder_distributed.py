@@ -90,6 +90,7 @@ WAYS = {
     "each its own": lambda: (Net, batches(8), loss_fn, {"restarts": 3, "refine": True}),
     "NaN": lambda: (ddp, batches(8), fails(1, 4, lambda loss: loss * torch.nan), {}),
     "raises": lambda: (ddp, batches(8), fails(1, 4, stop(OwnError())), {}),
+    "raises, sharded": lambda: (fsdp, batches(8), fails(1, 4, stop(OwnError())), {}),
     "ctrl-c": lambda: (ddp, batches(8), fails(0, 3, stop(KeyboardInterrupt())), {}),
     "raises in backward": lambda: (Net, batches(8), fails(0, 3, FailsBackward.apply), {}),
     "fewer batches": lambda: (ddp, batches(8 - 7 * dist.get_rank()), loss_fn, {}),

@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -268,6 +269,61 @@ def test_batches_of_different_sizes_are_stacked_with_their_like():
     np.testing.assert_allclose(losses[0][:, :14], losses[1][:, :14], rtol=1e-9)
 
 
+class Attention(nn.Module):
+    """A small transformer of tokens."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.tokens = nn.Embedding(11, 8)
+        self.layers = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.out = nn.Linear(8, 11)
+
+    def forward(self, tokens):
+        return self.out(self.layers(self.tokens(tokens)))
+
+
+class Recurrent(nn.Module):
+    """What vmap has no rule for."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(11, 8)
+        self.cells = nn.GRU(8, 8, batch_first=True)
+        self.out = nn.Linear(8, 11)
+
+    def forward(self, tokens):
+        return self.out(self.cells(self.tokens(tokens))[0])
+
+
+def pictures():
+    layers = [nn.Conv2d(1, 4, 2), nn.GroupNorm(2, 4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4, 11)]
+    return nn.Sequential(nn.Embedding(11, 16), nn.Unflatten(1, (1, 6)), nn.AdaptiveAvgPool2d(4), *layers)
+
+
+def next_token(model, batch):
+    return nn.functional.cross_entropy(model(batch[:, :-1]).flatten(0, -2), batch[:, 1:].flatten())
+
+
+def last_token(model, batch):
+    return nn.functional.cross_entropy(model(batch[:, :-1]), batch[:, -1])
+
+
+@pytest.mark.parametrize(
+    ("build", "loss_fn"), [(Attention, next_token), (Recurrent, next_token), (pictures, last_token)]
+)
+def test_models_of_all_kinds_train_alike_in_both_ways(build, loss_fn):
+    losses = []
+    loader = list(torch.randint(0, 11, (6, 8, 7), generator=torch.Generator().manual_seed(1)))
+    for wrapped in (lambda optimizer: optimizer, one_after_another):
+        torch.manual_seed(1)
+        model = build().double()
+        optimizer = wrapped(torch.optim.Adam(model.parameters(), lr=0.01))
+        test = RangeTest(1e-4, 0.1, steps=8)
+        losses.append(found_by(model, optimizer, loss_fn, loader, restarts=3, test=test).losses)
+    np.testing.assert_allclose(*losses, rtol=1e-9)
+
+
 def test_what_stops_in_one_run_goes_on_in_the_others():
     """A batch that breaks the loss comes to the runs at different times."""
     broken = [*BATCHES * 2, (INPUTS[:8] * np.nan, TARGETS[:8])]
@@ -499,10 +555,20 @@ def test_no_bar_without_its_package(monkeypatch):
     assert found_by(model, sgd(model), progress=None).lr > 0
 
 
-def test_it_trains_where_gradients_are_off():
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_trains_where_gradients_are_off(mode):
     model = linear()
-    with torch.no_grad():
-        assert found_by(model, sgd(model)).suggestion.verdict == "ok"
+    expected = found_by(model, sgd(model)).lr
+    with mode():
+        assert found_by(model, sgd(model)).lr == expected
+
+
+def test_it_runs_in_a_thread():
+    model, found = linear(), []
+    thread = threading.Thread(target=lambda: found.append(found_by(model, sgd(model)).lr))
+    thread.start()
+    thread.join()
+    assert found == [found_by(model, sgd(model)).lr]
 
 
 # ---- What is refused ----

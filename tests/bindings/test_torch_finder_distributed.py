@@ -10,6 +10,7 @@ pytestmark = pytest.mark.skipif(not distributed.is_gloo_available(), reason="thi
 TRAINED = ["ddp", "fsdp", "each its own", "NaN", "fewer batches"]
 BROKEN = {
     "raises": (1, "OwnError"),
+    "raises, sharded": (1, "OwnError"),
     "ctrl-c": (0, "KeyboardInterrupt"),
     "raises in backward": (0, "OwnError"),
     "no batches": (0, "ValueError"),
