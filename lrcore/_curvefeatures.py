@@ -292,9 +292,11 @@ def stable(curves: Curves, found: Marks) -> Floats:
     return curves.logs[np.maximum(found.rise - (found.rose | curves.diverged), 0)]
 
 
-def votes(curves: Curves, members: tuple[Member, ...] = COMMITTEE) -> Floats:
-    """What each member says of each run: logarithms of rates, (runs, members)."""
-    seen = {width: marks(curves, width) for width in {one.width for one in members}}
+def votes(curves: Curves, members: tuple[Member, ...] = COMMITTEE, found: Marks | None = None) -> Floats:
+    """What each member says of each run, logarithms of rates, (runs, members); `found` are the marks of WIDTH."""
+    seen = {} if found is None else {WIDTH: found}
+    for width in {one.width for one in members} - seen.keys():
+        seen[width] = marks(curves, width)
     said = [feature(curves, seen[one.width], one.feature) + math.log(one.factor) for one in members]
     return np.stack(said, axis=1)
 

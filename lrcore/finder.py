@@ -204,8 +204,8 @@ def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: st
     """The learning rate that one or many runs of a range test suggest.
 
     Each curve is cut where `Watch` would stop it, smoothed without lag, and searched for marks: its minimum, where half
-    of its drop is made, where it rises again. Some rules on these, chosen on training tasks by leaving one out
-    at a time, vote for each run; the suggestion is the median of the logarithms, over the votes and then over the runs,
+    of its drop is made, where it rises again. Some rules on these, chosen by what they cost on seven tasks,
+    vote for each run; the suggestion is the median of the logarithms, over the votes and then over the runs,
     and never above `lr_max_stable`.
 
     Args:
@@ -217,6 +217,8 @@ def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: st
 
     Raises:
         TypeError, ValueError: arguments outside of these.
+
+    Also known as: fastai `lr_find(suggest_funcs=...)`, Lightning `lr_finder.suggestion()`, Ignite `lr_suggestion()`.
 
     Example:
         >>> test = RangeTest(1e-4, 10.0)
@@ -233,7 +235,9 @@ def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: st
     found = curve.marks(curves)
     verdicts = _verdicts(curves, found, curve.head(len(runs.lrs)))
     stable = curve.stable(curves, found)
-    said = np.median(curve.votes(curves), axis=1) if rule == "committee" else _said(rule, runs, curves, found)
+    said = (
+        np.median(curve.votes(curves, found=found), axis=1) if rule == "committee" else _said(rule, runs, curves, found)
+    )
     heard = ~np.isin(verdicts, UNHEARD) & np.isfinite(said)
     each = np.where(heard, np.minimum(said, stable), stable + _caution(verdicts, found.rose | curves.diverged))
     verdict = _most(verdicts)
