@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable
@@ -12,29 +11,21 @@ from inspect import Parameter, signature
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from lrcore import Schedule as Rates, _check
 from lrcore.bindings.keras import _optimizers
+from lrcore.bindings.keras._shared import Member
 from lrcore.plateau import Plateau as Controller
 from lrcore.schedule import is_schedule
 
-# Keras hands the same dict, `params`, to all callbacks of a fit: through it they know of each other.
-PLATEAUS, DRIVER = "lrcore.plateaus", "lrcore.driver"
 AS_NUMBER = "give the optimizer a number, and the schedule to a ScheduleCallback"
 Given = Rates | float | Callable[..., Any]
 _unit = _check.choice("batch", "epoch")
 
 
-def _share(callback: Any, key: str, empty: Any) -> Any:
-    """What the callbacks of this fit know under a key."""
-    if callback.params is None:  # a training loop that calls the callbacks by itself
-        callback.params = {}
-    return callback.params.setdefault(key, empty)
-
-
-class ScheduleCallback(keras.callbacks.Callback):
+class ScheduleCallback(Member):
     """Sets the learning rate of the optimizer by a schedule, before each batch or each epoch.
 
     The optimizer keeps a learning rate that is a variable, so a plateau, a finder and loggers work beside it; where no
@@ -42,14 +33,16 @@ class ScheduleCallback(keras.callbacks.Callback):
     scale. `keras.callbacks.ReduceLROnPlateau` would be overwritten.
 
     By batches, the step is the number of updates that the optimizer has made: its own counter, which is saved and
-    restored with it, also by `BackupAndRestore`. Where an optimizer begins anew in `fit(initial_epoch=...)`, the epochs
-    left out are added to it. By epochs, the step is the number of the epoch.
+    restored with it, also by `BackupAndRestore`, and which counts on where batches have another size. An optimizer
+    that has made none when `fit(initial_epoch=...)` begins is a new one: the epochs left out are added to its counter,
+    then and in the fits that follow. By epochs, the step is the number of the epoch.
 
     Durations with units are bound to the run when it begins, to `epochs` of `fit` and the batches of an epoch.
 
     Args:
         schedule: a schedule, a number for a constant rate, or a function: of the step and the learning rate so far, as
-            `scheduler(epoch, lr)`, or of the step alone, that gives a number or a tensor of one.
+            `scheduler(epoch, lr)`, or of the step alone, that gives a number or a tensor of one. The rate so far is
+            that of the optimizer, without the scale of a `Plateau`.
         unit: "batch" counts updates, "epoch" epochs, from 0.
 
     Attributes:
@@ -77,27 +70,30 @@ class ScheduleCallback(keras.callbacks.Callback):
     def __init__(self, schedule: Given, unit: Literal["batch", "epoch"] = "batch") -> None:
         super().__init__()
         is_function = callable(schedule) and not isinstance(schedule, Rates | type)
-        self.schedule: Any = schedule if is_function else is_schedule("ScheduleCallback.schedule", schedule)
-        self.unit: str = _unit("ScheduleCallback.unit", unit)
+        where = type(self).__name__
+        self.schedule: Any = schedule if is_function else is_schedule(f"{where}.schedule", schedule)
+        self.unit: str = _unit(f"{where}.unit", unit)
         self.value: float | None = None
         self._arguments = _arguments(self.schedule) if is_function else 1
-        self._given: float | None = None  # the last value before any plateau
         self._bound: Any = self.schedule
-        self._left_out: int | None = 0  # micro-batches; None until the first epoch says which it is
+        self._epoch: int | None = None  # None until the first one of a training
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the optimizer, and binds the schedule to the run."""
-        optimizer = _optimizers.settable("ScheduleCallback", self.model.optimizer, "a ScheduleCallback would be idle")
+        super().on_train_begin(logs)
+        where = type(self).__name__
+        optimizer = _optimizers.settable(where, self.model.optimizer, f"a {where} would be idle")
         if self.unit == "batch" and getattr(self.model, "steps_per_execution", 1) > 1:
             raise ValueError(
-                f"ScheduleCallback: expected a model that calls back for each batch, got one with steps_per_execution="
+                f"{where}: expected a model that calls back for each batch, got one with steps_per_execution="
                 f"{self.model.steps_per_execution}: give the schedule to the optimizer, by Schedule, or count epochs"
             )
-        if _share(self, DRIVER, self) is not self:
-            raise ValueError("ScheduleCallback: expected to set the learning rate alone, got another one in this fit")
+        if self.shared.driver not in (None, self):
+            raise ValueError(f"{where}: expected to set the learning rate alone, got another one in this fit")
+        self.shared.driver = self
         if isinstance(self.schedule, Rates) and not self.schedule.is_bound:
             self._bound = self._bind(self.schedule, _optimizers.micro_batches(optimizer))
-        self._left_out = None
+        self._epoch = None
 
     def _bind(self, schedule: Rates, micro_batches: int) -> Rates:
         epochs, steps = (self.params or {}).get("epochs"), (self.params or {}).get("steps")
@@ -108,48 +104,60 @@ class ScheduleCallback(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the rate of an epoch."""
-        if self._left_out is None and self.unit == "batch":
-            self._left_out = self._epochs_left_out(epoch)
+        for plateau in self._plateaus():  # whose turn may come later
+            plateau.on_epoch_begin(epoch)
+        if self._epoch is None and self.unit == "batch" and _optimizers.count(self.model.optimizer) == 0:
+            self.shared.left_out = self._left_out(epoch)
+        self._epoch = epoch
         if self.unit == "epoch":
             self._set(epoch)
 
-    def _epochs_left_out(self, epoch: int) -> int:
-        """The micro-batches of whole epochs before this one that the optimizer knows nothing of.
-
-        Fewer than an epoch are no sign of a new optimizer: updates may have been skipped.
-        """
-        seen, steps = _optimizers.count(self.model.optimizer), (self.params or {}).get("steps")
-        if epoch > 0 and seen == 0 and steps is None:
+    def _left_out(self, epochs: int) -> int:
+        """The micro-batches of the epochs before the first one of a new optimizer."""
+        steps: int | None = (self.params or {}).get("steps")
+        if epochs == 0:
+            return 0
+        if steps is None:
             raise ValueError(
-                f"ScheduleCallback: expected to know the batches of an epoch, got none for initial_epoch={epoch} and "
-                "an optimizer without its state: load the optimizer's state, or give fit steps_per_epoch"
+                f"{type(self).__name__}: expected to know the batches of an epoch, got none for initial_epoch={epochs} "
+                "and an optimizer without its state: load the optimizer's state, or give fit steps_per_epoch"
             )
-        return max((epoch * steps - seen) // steps, 0) * steps if steps else 0
+        return epochs * steps
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the rate of an update."""
         if self.unit == "batch":
-            optimizer = _optimizers.unwrapped(self.model.optimizer)
-            seen = _optimizers.count(optimizer) + (self._left_out or 0)
-            self._set(seen // _optimizers.micro_batches(optimizer))
+            self._set(self._updates())
+
+    def _updates(self) -> int:
+        """The updates that are done, those left out among them."""
+        optimizer = _optimizers.unwrapped(self.model.optimizer)
+        seen: int = _optimizers.count(optimizer) + self.shared.left_out
+        return seen // _optimizers.micro_batches(optimizer)
 
     def _set(self, step: int) -> None:
         optimizer = _optimizers.unwrapped(self.model.optimizer)
-        plateaus = _share(self, PLATEAUS, [])
-        if self._arguments == 1:
-            value = self._bound(step)
-        else:
-            is_scaled = self._given is not None and any(plateau.scale != 1.0 for plateau in plateaus)
-            value = self._bound(step, self._given if is_scaled else _optimizers.rate_after(optimizer, None))
-        self._given = value = _finite(value)
-        for plateau in plateaus:
-            value = plateau.scaled(value)
+        has_memory = self._arguments == 2
+        value = _finite(self._bound(step, self._so_far(optimizer)) if has_memory else self._bound(step))
         self.value = value
-        _optimizers.set_rate(optimizer, value)
+        for plateau in self._plateaus():
+            self.value = plateau.plateau.scaled(self.value)
+        _optimizers.set_rate(optimizer, self.value)
+        is_scaled = has_memory and self.value != value
+        self.shared.scaled = (value, _optimizers.rate_after(optimizer, None)) if is_scaled else None
+
+    def _so_far(self, optimizer: Any) -> float:
+        """The rate that a function is given: as long as nothing else has set one, without the scale of plateaus."""
+        rate = _optimizers.rate_after(optimizer, None)
+        before, after = self.shared.scaled or (None, None)
+        return before if before is not None and after == rate else rate
+
+    def _plateaus(self) -> list[Plateau]:
+        return [member for member in self.shared.members if isinstance(member, Plateau)]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Forgets the run."""
-        (self.params or {}).pop(DRIVER, None)
+        self.shared.driver = None
 
 
 def _arguments(function: Any) -> int:
@@ -174,7 +182,7 @@ def _finite(given: Any) -> float:
     return value
 
 
-class Plateau(keras.callbacks.ReduceLROnPlateau):
+class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
     """Reduces the learning rate when a metric no longer improves: `lrcore.plateau.Plateau` as a callback of Keras.
 
     Beside a `ScheduleCallback` it multiplies the schedule's rates by its scale. Alone it does what Keras'
@@ -182,7 +190,8 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
 
     Its state, the best metric, the counts and the scale, is kept with the model's weights, in the files of
     `BackupAndRestore`, `ModelCheckpoint` and `save_weights`, and comes back with them; put those callbacks after it in
-    the list. A fit that begins with epoch 0 forgets it, one with an `initial_epoch` goes on; Keras always forgets.
+    the list. Several of one metric are told apart by their order. A fit that begins with epoch 0 forgets it, one with
+    an `initial_epoch` goes on; Keras always forgets.
 
     Args:
         monitor: the metric, by its name in the logs.
@@ -234,16 +243,23 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown, min_lr)
         self._is_first = False
 
-    def set_model(self, model: Any) -> None:
-        """Puts the state beside the model's weights, before anything restores these."""
-        super().set_model(model)
-        # As it is not tracked, it is no layer of the model; but what is saved is found by its attributes.
-        object.__setattr__(model, f"lrcore_plateau_{self.monitor}", _State(self.plateau))
+    def name_of_state(self) -> str:
+        """Its name in the files."""
+        return f"Plateau {self.monitor}"
+
+    def state(self) -> tuple[Any, list[NDArray[Any]]]:
+        """What is saved."""
+        return self.plateau.state_dict(), []
+
+    def restore(self, state: Any, arrays: list[NDArray[Any]]) -> None:
+        """Takes what was saved."""
+        self.plateau.mode = state["mode"]  # which "auto" finds later
+        self.plateau.load_state_dict(state, on_mismatch="keep_position")
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the optimizer."""
+        super().on_train_begin(logs)
         _optimizers.settable("Plateau", self.model.optimizer, AS_NUMBER)
-        _share(self, PLATEAUS, []).append(self.plateau)
         self._is_first = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -257,7 +273,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         optimizer = _optimizers.unwrapped(self.model.optimizer)
         logs = {} if logs is None else logs
         before = _optimizers.rate_after(optimizer, None)
-        logs["learning_rate"] = before
+        logs.setdefault("learning_rate", before)  # another plateau may have reduced it by now
         if self.monitor not in logs:
             listed = ", ".join(sorted(map(str, logs)))
             warnings.warn(
@@ -269,32 +285,10 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
             self.plateau.mode = "min" if self.monitor_op is ops.less else "max"
         if not self.plateau.observe(logs[self.monitor]):
             return
-        if not (self.params or {}).get(DRIVER):
+        if self.shared.driver is None:
             _optimizers.set_rate(optimizer, max(before * self.plateau.factor, min(self.plateau.min_value, before)))
         if self.verbose:
             print(f"\nEpoch {epoch + 1}: Plateau reduces the learning rate, by {self.plateau.scale:g} in all.")
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Forgets the run, not the state."""
-        (self.params or {}).pop(PLATEAUS, None)
-
-
-class _State(keras.layers.Layer):
-    """The state of a controller, which Keras saves and loads as that of a layer."""
-
-    def __init__(self, plateau: Controller) -> None:
-        super().__init__()
-        self.plateau = plateau
-
-    def save_own_variables(self, store: Any) -> None:
-        text = json.dumps(self.plateau.state_dict()).encode()
-        store["state"] = np.frombuffer(text, np.uint8)
-
-    def load_own_variables(self, store: Any) -> None:
-        if "state" in store.keys():  # noqa: SIM118 - of some files it is no dict
-            state = json.loads(np.asarray(store["state"]).astype(np.uint8).tobytes())
-            self.plateau.mode = state["mode"]  # which "auto" finds later
-            self.plateau.load_state_dict(state, on_mismatch="keep_position")
 
 
 class LearningRateLogger(keras.callbacks.Callback):
@@ -303,7 +297,8 @@ class LearningRateLogger(keras.callbacks.Callback):
     It is the rate that the last update used: that of a `Schedule` or another schedule of Keras, or the number that a
     callback has set. Accumulated gradients have the rate of the update that they wait for.
 
-    The last of an epoch is its value in the history. On JAX it makes the training wait for each batch.
+    The last of an epoch is its value in the history. On JAX it makes the training wait for each batch. Put it before
+    a callback that sets the rate when a batch has ended, as some finders do.
 
     Args:
         name: what it is called.

@@ -1,7 +1,5 @@
 """Keras 3: cosine annealing with warm restarts, by a callback that keeps the weights of each cycle's end."""
 
-# ruff: noqa: ARG002 - Keras gives the arguments of callbacks by these names
-
 from __future__ import annotations
 
 import os
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from lrcore import _check, recipes
 from lrcore._anatomy import is_restart
-from lrcore.bindings.keras import _optimizers
+from lrcore.bindings.keras._shared import aside
 from lrcore.bindings.keras.callbacks import ScheduleCallback
 
 _snapshots = _check.whole(0, what="a number of snapshots")
@@ -25,6 +23,10 @@ class SGDR(ScheduleCallback):
     has settled in a minimum, and the restart takes it to another: the mean of what these predict, a snapshot ensemble,
     is often better than the last.
 
+    A fit that goes on where the last one stopped goes on with its snapshots, one that begins with step 0 has none at
+    first. Until it ends they are saved with the model's weights, in the files of `BackupAndRestore` and
+    `ModelCheckpoint`, which so hold several models, and come back with them; `keep` bounds their number.
+
     Args:
         init_value: the rate at each restart.
         end_value: the rate that each cycle ends near; the restart takes its place.
@@ -32,7 +34,7 @@ class SGDR(ScheduleCallback):
         period_mult: factor from the length of each cycle to the next, >= 1.
         unit: "batch" counts updates, "epoch" epochs.
         keep: how many snapshots are kept in memory, the last ones; None keeps all.
-        path: where each is saved too, as in "cycle-{step}.weights.h5", with the step of its restart.
+        path: where each is saved too, by itself, as in "cycle-{step}.weights.h5", with the step of its restart.
 
     Attributes:
         snapshots: the kept weights, as `model.get_weights()` gives them, the oldest first.
@@ -67,38 +69,54 @@ class SGDR(ScheduleCallback):
         super().__init__(recipes.sgdr(init_value, end_value, period, period_mult), unit)
         self.keep = None if keep is None else _snapshots("SGDR.keep", keep)
         self.path = None if path is None else os.fspath(path)
-        self.snapshots: list[list[NDArray[Any]]] = []
-        self._kept_at = 0  # the step of the last restart that was seen
-        self._epochs = 0
+        self._kept: dict[int, list[NDArray[Any]]] = {}  # by the step of the restart
+        self._kept_at = 0  # that of the last one
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begins anew: a second model's weights are not the first one's."""
-        super().on_train_begin(logs)
-        self.snapshots, self._kept_at = [], 0
+    @property
+    def snapshots(self) -> list[list[NDArray[Any]]]:
+        """The kept weights, the oldest first."""
+        return list(self._kept.values())
+
+    def set_model(self, model: Any) -> None:
+        """Begins anew with another model: its weights are not the first one's."""
+        if model is not self._model:
+            self._kept, self._kept_at = {}, 0
+        super().set_model(model)
+
+    def state(self) -> tuple[Any, list[NDArray[Any]]]:
+        """What is saved while it trains."""
+        if self.shared.driver is not self:
+            return None, []
+        return [self._kept_at, *self._kept], [array for weights in self._kept.values() for array in weights]
+
+    def restore(self, state: Any, arrays: list[NDArray[Any]]) -> None:
+        """Takes what was saved."""
+        self._kept_at, *steps = state
+        size = len(arrays) // max(len(steps), 1)
+        self._kept = {step: arrays[at * size : (at + 1) * size] for at, step in enumerate(steps)}
 
     def _set(self, step: int) -> None:
         self._keep(step)  # the weights are still those of the end of the cycle
         super()._set(step)
 
     def _keep(self, step: int) -> None:
+        if step < self._kept_at:  # the training has begun anew, or gone back to a saved state
+            self._kept = {at: weights for at, weights in self._kept.items() if at <= step}
+            self._kept_at = max(self._kept, default=0)
         if step == self._kept_at or not is_restart(self._bound, step):
             return
         self._kept_at = step
-        if self.keep != 0:
-            self.snapshots.append(self.model.get_weights())
-            del self.snapshots[: -self.keep if self.keep else 0]
         if self.path is not None:
-            self.model.save_weights(self.path.format(step=step))
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Counts the epochs."""
-        self._epochs = epoch + 1
+            with aside(self.model):
+                self.model.save_weights(self.path.format(step=step))
+        self._kept[step] = self.model.get_weights()
+        for at in sorted(self._kept)[: -self.keep or None] if self.keep is not None else []:
+            del self._kept[at]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps the last cycle too, if the training ends with it."""
-        optimizer = _optimizers.unwrapped(self.model.optimizer)
-        seen = _optimizers.count(optimizer) + (self._left_out or 0)
-        self._keep(self._epochs if self.unit == "epoch" else seen // _optimizers.micro_batches(optimizer))
+        if self._epoch is not None:
+            self._keep(self._epoch + 1 if self.unit == "epoch" else self._updates())
         super().on_train_end(logs)
 
     def predict(self, x: Any, **arguments: Any) -> NDArray[Any]:

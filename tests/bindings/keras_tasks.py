@@ -111,6 +111,18 @@ class Fail(keras.callbacks.Callback):
             raise InterruptedError
 
 
+class SetAt(keras.callbacks.Callback):
+    """Sets the learning rate once, at the end of an epoch."""
+
+    def __init__(self, epoch, rate):
+        super().__init__()
+        self.epoch, self.rate = epoch, rate
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.optimizer.learning_rate = self.rate
+
+
 class BatchLogs(keras.callbacks.Callback):
     """The learning rate that the progress bar gets to see."""
 
@@ -127,6 +139,7 @@ FUNCTIONS = {
     "tensor": lambda epoch, lr: keras.ops.convert_to_tensor(lr) * 0.5,
     "step": lambda epoch: 0.5 / (epoch + 1),
     "nothing": lambda epoch, lr: None,
+    "falling": lambda epoch, lr: lr * 0.75,
 }
 
 
@@ -151,35 +164,94 @@ def optimizer_of(schedule=None, every=None, loss_scale=None, rate=0.5, kind="SGD
 
 
 @task
-def called(callbacks, batches, fits, optimizer=None, compiled=None):
-    """Trains one model with callbacks, for some fits."""
+def called(callbacks, batches, fits, optimizer=None, compiled=None, anew=False):
+    """Trains one model with callbacks, for some fits: the same callbacks, or each fit with its own."""
     model = network(optimizer_of(**(optimizer or {})), **(compiled or {}))
     made, weights, histories = [callback(*one) for one in callbacks], [], []
     for one in fits:
-        found, history = fit(model, batches, made, **one)
+        made = [callback(*one) for one in callbacks] if anew else made
+        found, history = fit(model, **{"batches": batches, "callbacks": made, **one})
         weights += found
         histories.append(history)
     logs = [one.seen for one in made if isinstance(one, BatchLogs)]
-    return {"weights": weights, "histories": histories, "logs": logs}
+    return {"weights": weights, "histories": histories, "logs": logs, "kept": kept(made)}
+
+
+def kept(callbacks):
+    """The weights of the snapshots."""
+    return [float(each[0][0, 0]) for one in callbacks if isinstance(one, SGDR) for each in one.snapshots]
 
 
 @task
-def interrupted(callbacks, batches, epochs, stop, path, optimizer=None):
-    """Trains until a crash, and then with everything made anew but the folder of the backup."""
+def interrupted(callbacks, batches, epochs, stop, path, optimizer=None, then=None, initial_epoch=0, at=-1):
+    """Trains until a crash, and then with everything made anew but the folder of the backup; `then` other batches."""
     weights, histories = [], []
-    for callback_of_failure in ([Fail(stop)], []):
-        model = network(optimizer_of(**(optimizer or {})))
-        watch = Weights()
+    for count, failure in ((batches, [Fail(stop)]), (then or batches, [])):
+        model, watch = network(optimizer_of(**(optimizer or {}))), Weights()
+        used = [callback(*one) for one in callbacks]
         backup = keras.callbacks.BackupAndRestore(path, delete_checkpoint=False)
-        used = [*(callback(*one) for one in callbacks), backup, watch, *callback_of_failure]
-        ones = np.ones((batches, 1), np.float32)
+        used[len(used) if at < 0 else at : 0] = [backup]
+        ones, epoch = np.ones((count, 1), np.float32), {"epochs": epochs, "initial_epoch": initial_epoch}
         try:
-            history = model.fit(ones, ones, batch_size=1, epochs=epochs, verbose=0, callbacks=used)
+            history = model.fit(ones, ones, batch_size=1, verbose=0, callbacks=[*used, watch, *failure], **epoch)
             histories.append(history.history)
         except InterruptedError:
             pass
         weights += watch.seen
-    return {"weights": weights, "histories": histories}
+    return {"weights": weights, "histories": histories, "kept": kept(used)}
+
+
+@task
+def by_hand(callbacks, batches, epochs):
+    """A loop of one's own, whose list of callbacks has no parameters."""
+    model, watch = network(optimizer_of()), Weights()
+    made = keras.callbacks.CallbackList([*(callback(*one) for one in callbacks), watch], model=model)
+    made.on_train_begin()
+    for epoch in range(epochs):
+        made.on_epoch_begin(epoch)
+        for batch in range(batches):
+            made.on_train_batch_begin(batch)
+            model.train_on_batch(np.ones((1, 1)), np.ones((1, 1)))
+            made.on_train_batch_end(batch, {})
+        made.on_epoch_end(epoch, {})
+    made.on_train_end()
+    return watch.seen
+
+
+class Finder(keras.callbacks.Callback):
+    """A range test as many write it: it tries rates, stops, and puts back what was before."""
+
+    def __init__(self, updates):
+        super().__init__()
+        self.updates = updates
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.before = [keras.ops.convert_to_numpy(each) for each in self.variables()]
+
+    def variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 0.001 * 1.25**batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = batch + 1 == self.updates
+
+    def on_train_end(self, logs=None):
+        for variable, value in zip(self.variables(), self.before, strict=True):
+            variable.assign(value)
+
+
+@task
+def after_a_finder(callbacks, batches, epochs, updates, at, compiled=None):
+    """Trains with callbacks; before it a finder has run, alone or at a place among these very callbacks."""
+    model, made = network(optimizer_of(), **(compiled or {})), [callback(*one) for one in callbacks]
+    beside = [] if at is None else list(made)
+    beside.insert(at or 0, Finder(updates))
+    tried, _ = fit(model, updates + 5, beside)
+    weights, history = fit(model, batches, made, epochs=epochs)
+    return {"tried": tried, "weights": weights, "history": history, "kept": kept(made)}
 
 
 @task
@@ -189,8 +261,7 @@ def snapshots(arguments, batches, epochs, path=None):
     sgdr = SGDR(**arguments, path=path and path + "/{step}.weights.h5")
     weights, _ = fit(model, batches, [sgdr], epochs=epochs)
     mean = sgdr.predict(np.ones((1, 1)), verbose=0).item() if sgdr.snapshots else None
-    kept = [float(each[0][0, 0]) for each in sgdr.snapshots]
-    return {"weights": weights, "kept": kept, "mean": mean, "after": float(model.get_weights()[0][0, 0])}
+    return {"weights": weights, "kept": kept([sgdr]), "mean": mean, "after": float(model.get_weights()[0][0, 0])}
 
 
 @task
