@@ -16,6 +16,7 @@ warnings.simplefilter("ignore")  # theirs
 import torch  # noqa: E402
 
 STEPS = 100
+FAILURES = (IndexError, RuntimeError, ValueError)  # where there are too few losses
 
 
 class Scripted(torch.nn.Module):
@@ -47,25 +48,27 @@ def fastai(losses):
         def forward(self, inputs):
             return super().forward(inputs).float()
 
-    with tempfile.TemporaryDirectory() as folder:
-        loaders = DataLoaders(batches(), batches(), device="cpu")
-        learner = Learner(loaders, Float32(losses), loss_func=identity, path=folder)
-        rules = {"valley": valley, "slide": slide, "steep": steep, "minimum": minimum}
-        learner.lr_find(num_it=STEPS, suggest_funcs=None, show_plot=False)
-        recorder = learner.recorder
-        told = {name: fastai_suggestion(recorder, rule) for name, rule in rules.items()}
-    return {"lrs": recorder.lrs, "recorded": [loss.item() for loss in recorder.losses], "suggestions": told}
+    def found(*rules):
+        with tempfile.TemporaryDirectory() as folder:
+            loaders = DataLoaders(batches(), batches(), device="cpu")
+            learner = Learner(loaders, Float32(losses), loss_func=identity, path=folder)
+            suggested = learner.lr_find(num_it=STEPS, suggest_funcs=rules or None, show_plot=False)
+        return learner.recorder, suggested and suggested._asdict()
 
-
-def fastai_suggestion(recorder, rule):
-    """What `lr_find` does with what it has recorded, which cannot be asked for without a new run."""
-    lrs, losses = torch.tensor(recorder.lrs[STEPS // 10 : -5]), torch.tensor(recorder.losses[STEPS // 10 : -5])
-    nan = torch.nonzero(torch.isnan(losses.view(-1)))
-    if len(nan):
-        lrs, losses = lrs[: min(nan)], losses[: min(nan)]
+    rules = (valley, slide, steep, minimum)
     try:
-        return rule(lrs, losses, STEPS)[0]
-    except (IndexError, ValueError, RuntimeError):
+        recorder, suggestions = found(*rules)
+    except FAILURES:  # of at least one of them
+        recorder, _ = found()
+        suggestions = {rule.__name__: fastai_alone(found, rule) for rule in rules}
+    recorded = [loss.item() for loss in recorder.losses]
+    return {"lrs": recorder.lrs, "recorded": recorded, "suggestions": suggestions}
+
+
+def fastai_alone(found, rule):
+    try:
+        return found(rule)[1][rule.__name__]
+    except FAILURES:
         return None
 
 
@@ -113,7 +116,7 @@ def torch_lr_finder(losses):
     finder.range_test(batches(), end_lr=10, num_iter=STEPS)
     try:
         _, suggestion = finder.plot(ax=pyplot.figure().subplots())
-    except RuntimeError:
+    except FAILURES:
         suggestion = None
     return {"lrs": finder.history["lr"], "recorded": finder.history["loss"], "suggestions": {"": suggestion}}
 
@@ -130,7 +133,7 @@ def ignite(losses):
     history = finder.get_results()
     try:
         suggestion = finder.lr_suggestion()
-    except RuntimeError:
+    except FAILURES:
         suggestion = None
     return {"lrs": history["lr"], "recorded": history["loss"], "suggestions": {"": suggestion}}
 
