@@ -75,8 +75,10 @@ def candidates(curves: Curves, tasks: list[Task], truth: Truth) -> Iterator[tupl
     yield "lrcore, 8 restarts", RESTARTS * steps, many
     yield "lrcore, 1 run", steps, on_groups(curves, tasks, "default", 1, ours)
     yield "lrcore, 8 restarts from one start", RESTARTS * steps, on_groups(curves, tasks, "one start", RESTARTS, ours)
-    fine = len(ladder("fine"))
-    yield "lrcore, 8 restarts, 1e-6 to 10 in 200", RESTARTS * fine, on_groups(curves, tasks, "fine", RESTARTS, ours)
+    fine, cost = on_groups(curves, tasks, "fine", RESTARTS, ours), RESTARTS * len(ladder("fine"))
+    yield "lrcore, 8 restarts, 1e-6 to 10 in 200, refined", cost + probing, refined(tasks, fine)
+    yield "lrcore, 8 restarts, 1e-6 to 10 in 200", cost, fine
+    yield "lrcore, 1 run, 1e-6 to 10 in 200", len(ladder("fine")), on_groups(curves, tasks, "fine", 1, ours)
     for name in PUBLISHED:
 
         def rule(lrs: Floats, losses: Floats, name: str = name) -> float | None:

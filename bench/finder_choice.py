@@ -23,7 +23,7 @@ from lrcore import _curvefeatures as curve
 from lrcore._curvefeatures import FEATURES, Member
 from lrcore.finder import PROBE_RUNS, probe_lrs
 
-WIDTHS = (1.0, 2.0, 4.0, 8.0)
+WIDTHS = (1.0, 2.0, 4.0)
 FACTORS = (0.1, 0.18, 0.32, 0.56, 1.0, 1.8, 3.2)
 RULES = [Member(*parts) for parts in product(FEATURES, WIDTHS, FACTORS)]
 
@@ -32,25 +32,26 @@ Indices = list[int]
 
 @dataclass(frozen=True)
 class Way:
-    """How many rules, and the width that all of them look through."""
+    """How many rules, and whether they are of one width and of different marks."""
 
     count: int
-    width: float
+    width: float | None
 
     def __str__(self) -> str:
-        return f"{self.count} of width {self.width:g}"
+        return f"the best {self.count}" + (f" of width {self.width:g}, each of another mark" if self.width else "")
 
     def chosen(self, scores: Floats) -> Indices:
         """The rules with the least scores."""
         found: Indices = []
         for number in np.argsort(scores, kind="stable").tolist():
             marks = {RULES[one].feature for one in found}
-            if RULES[number].width == self.width and RULES[number].feature not in marks and len(found) < self.count:
+            differs = RULES[number].width == self.width and RULES[number].feature not in marks
+            if len(found) < self.count and (differs or self.width is None):
                 found.append(number)
         return found
 
 
-WAYS = [Way(count, width) for width in WIDTHS for count in (1, 3, 5)]
+WAYS = [Way(count, width) for width in (None, *WIDTHS) for count in (1, 3, 5)]
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,8 @@ def committee(choice: Choice, tasks: list[Task]) -> list[str]:
 
 PROBE_LENGTHS = (25, PROBE_STEPS)
 TAILS = (0.0, 0.1, 0.2)  # the share of a run's last losses whose mean counts; 0 is the last one alone
+ASIDE = (-0.25, -0.125, 0.0, 0.125, 0.25)  # decades: whether rates half a decade apart hit is luck, averaged here
+ProbeWay = tuple[int, float, str]
 OVER_RUNS = {"mean": np.mean, "median": np.median, "worst": np.max}
 
 
@@ -161,7 +164,7 @@ def _probed(losses: Floats, steps: int, tail: float, over: str) -> int:
     return int(scores.argmin())
 
 
-def _compared(curves: Curves, tasks: list[Task], suggestions: Floats, way: tuple[int, float, str]) -> Floats:
+def _compared(curves: Curves, tasks: list[Task], suggestions: Floats, way: ProbeWay) -> Floats:
     """Suggestions after short runs at the rates of the probed grid that are nearest to those around them."""
     found = np.empty_like(suggestions)
     for at in np.ndindex(suggestions.shape):
@@ -173,11 +176,19 @@ def _compared(curves: Curves, tasks: list[Task], suggestions: Floats, way: tuple
     return found
 
 
+def _around(curves: Curves, tasks: list[Task], truth: Truth, suggestions: Floats, way: ProbeWay) -> Floats:
+    """Each task's regret after short runs around suggestions, and around some that lie beside them."""
+    found = [_compared(curves, tasks, suggestions * 10**off, way) for off in ASIDE]
+    return np.mean([regrets_of(truth, rates).mean((1, 2, 3)) for rates in found], axis=0)
+
+
 def comparison(curves: Curves, tasks: list[Task], truth: Truth, suggestions: Floats) -> list[str]:
     """How short runs around the suggestions are best compared, and what that is worth."""
     ways = list(product(PROBE_LENGTHS, TAILS, OVER_RUNS))
-    scores = np.stack([regrets_of(truth, _compared(curves, tasks, suggestions, way)).mean((1, 2, 3)) for way in ways])
-    names = [f"{steps} steps, {over} of the last {tail:.0%}" for steps, tail, over in ways]
+    scores = np.stack([_around(curves, tasks, truth, suggestions, way) for way in ways])
+    names = [
+        f"{steps} steps, {over} of the {f'last {tail:.0%}' if tail else 'last loss'}" for steps, tail, over in ways
+    ]
     lines = [f"# {name}: {row.mean():.3f}" for name, row in zip(names, scores, strict=True)]
     left_out = [scores[np.delete(scores, left, 1).mean(1).argmin(), left] for left in range(len(tasks))]
     lines.append(f"# each task by what the others choose: {np.mean(left_out):.3f}")
