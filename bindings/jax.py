@@ -117,9 +117,12 @@ class _Trial:
         self._opt_state = opt_state
         self._seed = seed
         key = jax.random.key(seed)
-        self._keyed = lambda run: jax.random.fold_in(key, run)
-        keyed = jax.vmap(lambda run, step: jax.random.fold_in(self._keyed(run), step), (0, None))
-        self._keys = jax.jit(keyed)
+
+        def keyed(run: Any) -> Any:
+            return jax.random.fold_in(key, run)
+
+        self._keyed = keyed
+        self._keys = jax.jit(jax.vmap(lambda run, step: jax.random.fold_in(keyed(run), step), (0, None)))
 
         def step(params: Any, state: Any, batch: Any, lr: Any, key: Any) -> tuple[Any, Any, Any]:
             value, slopes = jax.value_and_grad(loss)(params, batch, key)
@@ -152,7 +155,7 @@ class _Trial:
             many = jax.tree.map(lambda part: jnp.stack([part] * len(runs)), self._params)
         else:
             many = jax.tree.map(lambda *parts: jnp.stack(parts), *[self._reinit(self._keyed(run)) for run in runs])
-        init = self._optimizer(jnp.float32(0.0)).init
+        init = self._optimizer(jnp.zeros((), jnp.float32)).init
         if self._opt_state is None:
             return many, jax.vmap(init)(many)
         return many, jax.tree.map(lambda part: jnp.stack([jnp.asarray(part)] * len(runs)), self._opt_state)
@@ -194,7 +197,6 @@ def _shapes(batch: Any) -> Any:
 
 
 def _check_loss(loss: Any, params: Any, batch: Any) -> None:
-    found = jax.eval_shape(loss, params, batch, jax.random.key(0))
-    shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
-    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+    found: Any = jax.eval_shape(loss, params, batch, jax.random.key(0))
+    if getattr(found, "shape", None) != () or not jnp.issubdtype(found.dtype, jnp.floating):
         raise ValueError(f"find_lr.loss_fn: expected a function that gives one real number, got {found}")
