@@ -117,6 +117,7 @@ GUESTS = {
     "torch/finder.py": {"tqdm"},
     "torch/ignite.py": {"ignite"},
     "keras/_foreach.py": {"torch"},
+    "keras/_snapshot.py": {"tensorflow", "torch"},
     "keras/_tensorflow.py": {"tensorflow"},
     "keras/_torch.py": {"torch"},
 }
