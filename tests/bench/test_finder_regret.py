@@ -146,6 +146,7 @@ def test_a_tiny_run_writes_its_results(monkeypatch, tmp_path, capsys):
     written = json.loads((tmp_path / "finder_regret.json").read_text())
     assert written["quick"]
     assert len(written["targets"]) == 5
+    assert "MISSED" in (tmp_path / "finder_regret.md").read_text() or all(goal["met"] for goal in written["targets"])
     assert (tmp_path / "finder_regret.png").stat().st_size > 10_000
 
     monkeypatch.setattr(sys, "argv", ["finder_regret", "--choose", "--quick", "--curves", str(curves)])
