@@ -109,9 +109,10 @@ class SGDR(ScheduleCallback):
         if self.path is not None:
             with aside(self.model):
                 self.model.save_weights(self.path.format(step=step))
-        self._kept[step] = self.model.get_weights()
-        for at in sorted(self._kept)[: -self.keep or None] if self.keep is not None else []:
-            del self._kept[at]
+        if self.keep != 0:
+            self._kept[step] = self.model.get_weights()
+        while self.keep is not None and len(self._kept) > self.keep:
+            del self._kept[min(self._kept)]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps the last cycle too, if the training ends with it."""

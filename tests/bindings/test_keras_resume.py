@@ -6,7 +6,7 @@ import pytest
 from keras_trainer import BACKENDS, ask
 
 import lrcore as lr
-from lrcore.bindings.keras import SGDR, Plateau, ScheduleCallback
+from lrcore.bindings.keras import SGDR, LearningRateLogger, Plateau, ScheduleCallback
 
 SCHEDULE = lr.Cosine(0.5, 0.125, 40)
 SPEC = SCHEDULE.to_dict()
@@ -237,6 +237,15 @@ def test_callbacks_of_another_fit_are_none_of_this_one():
     model.evaluate(ones, ones, verbose=0, callbacks=[first, plateau])
     model.fit(ones, ones, verbose=0, callbacks=[second])
     assert second.value == 0.1
+
+
+def test_before_a_callback_that_sets_the_rate_after_a_batch_the_logger_says_what_was_used():
+    model, ones = network(), np.ones((4, 1))
+    later = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, **_: setattr(model.optimizer, "learning_rate", 2.0 ** -(batch + 1))
+    )
+    history = model.fit(ones, ones, 1, verbose=0, callbacks=[LearningRateLogger(), later])
+    assert history.history["learning_rate"] == [2.0**-3]
 
 
 @pytest.mark.parametrize(("unit", "at"), [("batch", None), ("batch", 0), ("epoch", 2), ("batch", 4)])
