@@ -63,7 +63,8 @@ def stream(loader: Iterable[Any], skip: int, seed: int, run: int, rank: int) -> 
             passed = _begun(loader, derived(seed, run, at, rank), derived(seed, run, at))
             first = list(islice(passed, 1))
         if not first:
-            raise ValueError("find_lr.loader: expected at least one batch, got none")
+            allowed = "batches that can be iterated again" if at else "at least one batch"
+            raise ValueError(f"find_lr.loader: expected {allowed}, got none")
         for batch in (first, passed):
             for one in batch:
                 skip -= 1

@@ -59,6 +59,7 @@ class Stacked:
     def __init__(self, task: Task, snapshot: Snapshot, runs: int) -> None:
         self._task = task
         self._snapshot = snapshot
+        self._runs = 0
         self._names = _trained(task)
         _check_stackable(task, self._names, runs)
 
@@ -69,6 +70,7 @@ class Stacked:
             NotStackableError: something cannot be done side by side.
         """
         task, runs = self._task, len(watches)
+        self._runs = runs
         self._stack(runs)
         batches = [task.batches(run, runs, len(rates), 0) for run in range(runs)]
         for rate in rates:
@@ -96,8 +98,9 @@ class Stacked:
         for run in range(runs):
             with torch.no_grad():
                 task.initialise(run)
-            for name, tensor in (*wanted.items(), *buffers.items()):
-                kept[name].append(tensor.detach().clone())
+            present = {**dict(task.model.named_parameters()), **dict(task.model.named_buffers())}
+            for name, each in kept.items():
+                each.append(present[name].detach().clone())
         stacks = {name: torch.stack(each) for name, each in kept.items()}
         self._parameters = {name: stacks[name] for name in wanted}
         for name in self._names:
@@ -136,22 +139,24 @@ class Stacked:
         """The losses of some runs, whose batches have the same form."""
         columns = [torch.stack(each) for each in zip(*map(tensors, drawn), strict=True)]
 
-        def loss(parameters: Any, buffers: Any, *own: Tensor) -> Tensor:
+        def loss(parameters: Any, buffers: Any, *own: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             remaining = iter(own)
             batch = mapped(lambda _: next(remaining), drawn[0])
             named = {f"model.{name}": one for name, one in (*parameters.items(), *buffers.items())}
-            return functional_call(self._model, named, (batch,))  # type: ignore[no-any-return]
+            found: Tensor = functional_call(self._model, named, (batch,))
+            return found, {name: named[f"model.{name}"] for name in buffers}  # as the call has left them
 
-        whole = len(places) == len(next(iter(self._parameters.values())))
         parameters, buffers = self._parameters, self._buffers
-        if not whole:
+        is_whole = len(places) == self._runs
+        if not is_whole:
             parameters = {name: one[places] for name, one in parameters.items()}
             buffers = {name: one[places] for name, one in buffers.items()}
-        found: Tensor = vmap(loss, randomness="different")(parameters, buffers, *columns)
-        if not whole:
-            with torch.no_grad():
-                for name, one in buffers.items():
-                    self._buffers[name][places] = one
+        found, buffers = vmap(loss, randomness="different")(parameters, buffers, *columns)
+        for name, one in buffers.items():
+            if is_whole:  # not copied: the backward pass may need what it was
+                self._buffers[name] = one.detach()
+            else:
+                self._buffers[name][places] = one.detach()
         return found
 
     def _update(self) -> None:

@@ -164,6 +164,7 @@ class Looped:
         self._task = task
         self._snapshot = snapshot
         self._votes = votes
+        self._used: list[Any] = []  # the batches of the update
 
     def run(self, rates: Floats, watches: list[Watch], one_more: bool, tick: Tick) -> list[Floats]:
         """Trains each run at the rates until its watch says stop.

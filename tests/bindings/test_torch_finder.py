@@ -224,6 +224,22 @@ def test_a_loader_shorter_than_the_test_begins_anew(restarts):
     assert found.suggestion.verdict != "ok"
 
 
+class Once:
+    """Batches that are there but once."""
+
+    def __init__(self):
+        self.batches = iter(BATCHES)
+
+    def __iter__(self):
+        return self.batches
+
+
+def test_a_loader_that_ends_for_good_is_refused():
+    model = linear()
+    with pytest.raises(ValueError, match=r"find_lr\.loader: expected batches that can be iterated again, got none"):
+        found_by(model, sgd(model), loader=Once())
+
+
 # ---- How it trains ----
 
 

@@ -46,6 +46,35 @@ def test_runs_side_by_side_are_those_one_after_another(name, reinit):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
 
 
+class Drifting(nn.Linear):
+    """A buffer that is changed in place, and one that is put anew: both have a part in the loss."""
+
+    def __init__(self):
+        super().__init__(4, 1)
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("level", torch.zeros(1))
+
+    def forward(self, inputs):
+        outputs = super().forward(inputs)
+        self.seen += 1.0
+        self.level = 0.9 * self.level + 0.1 * outputs.detach().mean()
+        return outputs + self.level / self.seen
+
+
+@pytest.mark.parametrize("rows", [40, 3])
+def test_buffers_go_on_from_one_update_to_the_next(rows):
+    losses = []
+    loader = [*BATCHES, (INPUTS[:rows], TARGETS[:rows])]
+    for wrapped in (lambda optimizer: optimizer, one_after_another):
+        torch.manual_seed(2)
+        model = Drifting().double()
+        test = RangeTest(1e-3, 0.1, steps=12)
+        losses.append(found_by(model, wrapped(sgd(model)), loader=loader, restarts=3, test=test).losses)
+        assert (model.seen.item(), model.level.item()) == (0.0, 0.0)
+    np.testing.assert_allclose(*losses, rtol=1e-9)
+    assert calls(model=Drifting().double()) == 6
+
+
 class Counted(nn.Module):
     """A model that knows how often it was called, and by how many rows."""
 
