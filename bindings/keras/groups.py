@@ -107,14 +107,13 @@ class LayerRates(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One variable's update at its own rate."""
-        scale = self._lr_scale(variable)
+        scale = self._multiplier_of(variable).lr_scale
         if scale != 0.0:
             super().update_step(gradient, variable, learning_rate if scale == 1.0 else learning_rate * scale)
 
-    def _lr_scale(self, variable: Any) -> float:
-        rates: _Rates = self._lrcore_rates
-        scale: float = rates.placed[self._get_variable_index(variable)].lr_scale
-        return scale
+    def _multiplier_of(self, variable: Any) -> Multiplier:
+        placed: list[Multiplier] = self._lrcore_rates.placed
+        return placed[self._get_variable_index(variable)]
 
     def _get_variable_index(self, variable: Any) -> int:
         """Also of what stands for a variable."""
@@ -123,18 +122,16 @@ class LayerRates(keras.optimizers.Optimizer):
 
     def _parallel_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
         """On the torch backend most optimizers have this in the place of `update_step`."""
-        placed, index = self._lrcore_rates.placed, super()._get_variable_index
-        scales = [placed[index(variable)].lr_scale for variable in variables]
+        scales = [self._multiplier_of(variable).lr_scale for variable in variables]
         _foreach.update(self, super()._parallel_update_step, grads, variables, learning_rate, scales)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Each variable's decay is at its own rate: variables with the same factor in one call."""
         if not _decays(self):
             return
-        placed = self._lrcore_rates.placed
         groups: dict[float, list[Any]] = {}
         for variable in variables:
-            found = placed[self._get_variable_index(variable)]
+            found = self._multiplier_of(variable)
             factor = found.lr_scale * found.weight_decay_scale
             if factor != 0.0 and self._use_weight_decay(variable):
                 groups.setdefault(factor, []).append(variable)
@@ -156,6 +153,11 @@ class LayerRates(keras.optimizers.Optimizer):
                 [path, each.lr_scale, each.weight_decay_scale] for path, each in self._lrcore_rates.to_save()
             ],
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As Keras pickles, but not by the name of its class, which is in no module."""
+        saved: tuple[Any, ...] = super().__reduce__()[1]
+        return keras.optimizers.Optimizer._unpickle_model, saved
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

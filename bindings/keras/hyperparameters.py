@@ -12,7 +12,7 @@ from lrcore.bindings.keras import _optimizers
 from lrcore.bindings.keras.schedule import Schedule
 
 # What an optimizer of Keras looks up at each update, if it has it.
-NAMES = ("momentum", "weight_decay", "beta_1", "beta_2", "rho")
+NAMES = ("momentum", "weight_decay", "beta_1", "beta_2", "rho", "adam_beta_1", "adam_beta_2", "adam_weight_decay")
 
 
 def scheduled(optimizer: Any, **schedules: Rates | float) -> Any:
@@ -27,13 +27,14 @@ def scheduled(optimizer: Any, **schedules: Rates | float) -> Any:
     if the beta of now had always been; so does PyTorch.
 
     The optimizer itself is changed, and keeps its state. It is saved as a plain one, with the numbers of then: call
-    this again after `load_model`. Give it what `layer_rates` returns, not the other way round. Compile the model
-    afterwards.
+    this again after `load_model`. A pickle or a deep copy of the optimizer keeps the schedules, but not the state, like
+    all of Keras. Give it what `layer_rates` returns, not the other way round. Compile the model afterwards.
 
     Args:
         optimizer: an optimizer of Keras, or one within a `LossScaleOptimizer`.
         schedules: by the name of the attribute: momentum (SGD, RMSprop, Muon), weight_decay (all), beta_1, beta_2 (Adam
-            and its kin, Lion), rho (RMSprop, Adadelta).
+            and its kin, Lion), rho (RMSprop, Adadelta); adam_beta_1, adam_beta_2 and adam_weight_decay are Muon's, for
+            what it does not orthogonalise.
 
     Raises:
         TypeError: no optimizer, no schedule.
@@ -75,11 +76,18 @@ def _class(kind: Any, made: dict[str, Schedule]) -> type:
     """The optimizer's class with properties for its numbers; by its names it is the one that it stands for."""
     body: dict[str, Any] = {name: property(_getter(schedule), _setter(name)) for name, schedule in made.items()}
     body["from_config"] = classmethod(lambda _cls, *arguments, **named: kind.from_config(*arguments, **named))
-    body |= {"_lrcore_scheduled": tuple(made), "__module__": kind.__module__, "__doc__": kind.__doc__}
+    schedules = getattr(kind, "_lrcore_scheduled", {}) | {name: one.schedule for name, one in made.items()}
+    body["__reduce__"] = lambda self: (_unpickled, (keras.optimizers.Optimizer.__reduce__(self)[1], schedules))
+    body |= {"_lrcore_scheduled": schedules, "__module__": kind.__module__, "__doc__": kind.__doc__}
     scheduled_kind = type(kind.__name__, (kind,), body)
     if hasattr(kind, "_lrcore_kind"):  # of layer_rates: a saved model knows it by this name
         keras.saving.register_keras_serializable(package="lrcore", name="LayerRates")(scheduled_kind)
     return scheduled_kind
+
+
+def _unpickled(saved: tuple[Any, ...], schedules: dict[str, Rates]) -> Any:
+    """From what Keras pickled of the optimizer; its class is in no module, where a pickle would look for it."""
+    return scheduled(keras.optimizers.Optimizer._unpickle_model(*saved), **schedules)
 
 
 def _getter(schedule: Schedule) -> Any:
