@@ -10,7 +10,7 @@ from lrcore.bindings.keras import Schedule
 
 
 def by_fit(driver, backend):
-    """What the task "contract" of keras_tasks.py finds."""
+    """What the task "contract" of keras_schedule_tasks.py finds."""
 
     def rates(way, schedules, run):
         specs = {name: schedule.to_dict() for name, schedule in schedules.items()}

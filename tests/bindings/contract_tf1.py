@@ -1,4 +1,4 @@
-"""The graph operation of TensorFlow 1 in the contract of test_contract.py: one graph and session for all schedules."""
+"""The graph operations of TensorFlow 1 in the contract of test_contract.py: one graph and session for all schedules."""
 
 import tempfile
 import warnings
@@ -12,11 +12,21 @@ with warnings.catch_warnings():
 v1 = tf.compat.v1
 
 
-def in_a_branch_of_a_function(schedule, step):
-    def rate():
-        return tf1.learning_rate(schedule, step)
+def piecewise_constant(pieces, step):
+    return tf1.piecewise_constant(step, list(pieces.boundaries), list(pieces.values))
 
-    return tf.function(lambda: tf.cond(tf.equal(step % 2, 0), rate, rate))()
+
+BINDINGS = {"learning_rate": tf1.learning_rate, "piecewise_constant": piecewise_constant}
+
+
+def in_a_branch_of_a_function(rate_of):
+    def nested(schedule, step):
+        def rate():
+            return rate_of(schedule, step)
+
+        return tf.function(lambda: tf.cond(tf.equal(step % 2, 0), rate, rate))()
+
+    return nested
 
 
 class Training:
@@ -50,23 +60,25 @@ class Training:
             yield [-float(weight) for weight in self.session.run(self.weights)]
 
 
-def resumed(schedules, run):
+def resumed(rate_of, schedules, run):
     with tempfile.TemporaryDirectory() as folder:
-        with (first := Training(schedules, tf1.learning_rate)).session:
+        with (first := Training(schedules, rate_of)).session:
             yield from first.taken(run.stop)
             path = first.saver.save(first.session, f"{folder}/model")
-        with (second := Training(schedules, tf1.learning_rate)).session:
+        with (second := Training(schedules, rate_of)).session:
             second.saver.restore(second.session, path)
             yield from second.taken(run.updates - run.stop)
 
 
-def rows(way, schedules, run):
+def rows(rate_of, way, schedules, run):
     if way == "resumed":
-        yield from resumed(schedules, run)
+        yield from resumed(rate_of, schedules, run)
         return
-    with (training := Training(schedules, in_a_branch_of_a_function if way == "nested" else tf1.learning_rate)).session:
+    used = in_a_branch_of_a_function(rate_of) if way == "nested" else rate_of
+    with (training := Training(schedules, used)).session:
         yield from training.taken(run.updates, run.micro_batches if way == "accumulated" else 1)
 
 
-def rates(_binding, way, schedules, run):
-    return dict(zip(schedules, map(list, zip(*rows(way, schedules.values(), run), strict=True)), strict=True))
+def rates(binding, way, schedules, run):
+    found = rows(BINDINGS[binding], way, schedules.values(), run)
+    return dict(zip(schedules, map(list, zip(*found, strict=True)), strict=True))

@@ -48,12 +48,14 @@ def ask(backend, task, **details):
 
 def serve():
     answers, sys.stdout = sys.stdout, sys.stderr
+    import keras_schedule_tasks
     import keras_tasks
 
+    tasks = keras_tasks.TASKS | keras_schedule_tasks.TASKS
     for line in sys.stdin:
         details = json.loads(line)
         try:
-            answer = keras_tasks.TASKS[details.pop("task")](**details)
+            answer = tasks[details.pop("task")](**details)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)

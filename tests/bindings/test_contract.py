@@ -40,6 +40,7 @@ TELLING = {
     "exponential": lr.Exponential(1e-7, 10.0, 180),
     "warm-up, stable, decay": lr.wsd(0.3, 20, 100, 60),
     "stairs without an end": lr.ExponentialDecay(0.1, 0.97, 10).staircase(10),
+    "a table": lr.Table([0.3 / (1 + step) for step in range(60)]),
     "through points": lr.Interpolate([(3, 0.1), (78, 0.7), (170, 0.02)], curve="cosine"),
 }
 MORE = {
@@ -51,8 +52,16 @@ ALL = {case.name: case.schedule() for case in CASES} | TELLING | MORE
 TRACED = {name: s for name, s in ALL.items() if s.length is not None or not name.startswith("Noise")}
 
 
-# A table and a closed form: what a framework that compiles makes of the others is the same.
-FEW = {name: TELLING[name] for name in ("warm-up and cosine", "restarts that grow, without an end")}
+KERAS = ("tensorflow", "jax", "torch")  # its backends
+# Of each kind: for a framework that compiles each schedule anew.
+KINDS = ("warm-up and cosine", "restarts that grow, without an end", "one cycle", "pieces", "a table")
+FEW = {name: TELLING[name] for name in KINDS}
+PIECES = {name: s for name, s in ALL.items() if isinstance(s, lr.Piecewise) and s.side == "left"}
+RESTARTS = {
+    "growing": TELLING["restarts that grow, without an end"],
+    "equal": lr.sgdr(0.5, 0.0, 7),
+    "half as long again": lr.sgdr(0.1, 0.01, 8, period_mult=1.5),
+}
 
 
 class Binding(NamedTuple):
@@ -75,13 +84,11 @@ BINDINGS = {
     "torch LambdaLR": Binding("torch", "LambdaLR", dtype=np.float64),
     "torch DeviceSchedule": Binding("torch", "DeviceSchedule"),
     "Keras Schedule, by hand on torch": Binding("keras", "by hand"),
-    "Keras Schedule, tensorflow": Binding("keras", "Schedule tensorflow", TELLING, FEW),
-    "Keras Schedule, jax": Binding("keras", "Schedule jax", TELLING, FEW),
-    "Keras Schedule, torch": Binding("keras", "Schedule torch", FEW, FEW),
-    "Keras ScheduleCallback, tensorflow": Binding("keras", "ScheduleCallback tensorflow", FEW, FEW),
-    "Keras ScheduleCallback, jax": Binding("keras", "ScheduleCallback jax", TELLING, FEW),
-    "Keras ScheduleCallback, torch": Binding("keras", "ScheduleCallback torch", FEW, FEW),
+    **{f"Keras Schedule, {name}": Binding("keras", f"Schedule {name}", TELLING, FEW) for name in KERAS},
+    **{f"Keras ScheduleCallback, {name}": Binding("keras", f"ScheduleCallback {name}", FEW, FEW) for name in KERAS},
+    **{f"Keras SGDR, {name}": Binding("keras", f"SGDR {name}", RESTARTS, RESTARTS) for name in KERAS},
     "tf1 learning_rate": Binding("tf1", "learning_rate", TRACED, flushes=True),
+    "tf1 piecewise_constant": Binding("tf1", "piecewise_constant", PIECES, PIECES),
     "optax schedule": Binding("optax", "schedule", TRACED, flushes=True),
     "optax schedule, injected": Binding("optax", "schedule, injected", TELLING | MORE, flushes=True),
     "optax per_group": Binding("optax", "per_group", TELLING | MORE, flushes=True),

@@ -7,6 +7,7 @@ from keras_trainer import BACKENDS, ask
 import lrcore as lr
 from cases import CASES
 from lrcore.tracing import NumpyOperations, traced
+from packages import required
 
 UPDATES = 200
 FAR = 2**31 - 10
@@ -102,6 +103,29 @@ def test_a_saved_model_goes_on_with_its_schedule(backend, tmp_path):
     schedule = lr.warmup_cosine(0.3, 0.001, 5, 30)
     weights = ask(backend, "saved", schedule=schedule.to_dict(), updates=6, path=str(tmp_path / "model.keras"))
     assert weights[1::2] == falling_by(rates_of(schedule, 6))
+
+
+@pytest.mark.parametrize("schedule", [TABLE, CLOSED], ids=["table", "closed form"])
+def test_a_compiled_function_of_ones_own_may_ask_it(backend, schedule):
+    steps = [0, 1, 5, 17, 200]
+    assert ask(backend, "alone", schedule=schedule.to_dict(), steps=steps) == [np.float32(schedule(s)) for s in steps]
+
+
+def test_replicas_of_a_counter_are_one():
+    required("tensorflow")
+    answer = ask("tensorflow", "replicas", schedule=TABLE.to_dict(), updates=4)
+    assert answer == ["MirroredVariable", np.float32(TABLE(4))]
+
+
+@pytest.mark.parametrize(
+    "schedule", [TABLE, lr.Linear(1.0, 0.0, 999_999), CLOSED], ids=["table", "long", "closed form"]
+)
+def test_an_update_is_compiled_to_the_same_kernels_as_with_a_decay_of_keras(schedule):
+    """Which is why it costs the same: a benchmark alone could not tell a per cent from its noise."""
+    required("tensorflow")
+    ours, theirs = ask("tensorflow", "kernels", schedule=schedule.to_dict())
+    assert ours == theirs
+    assert "fusion" in ours
 
 
 def test_what_neither_a_table_holds_nor_tensors_compute_is_refused_where_it_is_traced(backend):

@@ -1,0 +1,144 @@
+"""The tasks of keras_trainer.py for schedules alone: the contract, and functions that are no training of Keras."""
+
+# ruff: noqa: ARG002 - Keras names the arguments of callbacks
+
+import re
+
+import keras
+import numpy as np
+from keras_tasks import network, slope
+
+import lrcore
+from lrcore.bindings.keras import SGDR, Schedule, ScheduleCallback, layer_rates, learning_rate
+from lrcore.groups import ByName
+
+TASKS = {}
+
+
+def task(function):
+    TASKS[function.__name__] = function
+    return function
+
+
+# ---- The contract
+
+
+class Taken(keras.callbacks.Callback):
+    """What each update takes from the weight, which is 0 before it."""
+
+    def __init__(self, micro_batches):
+        super().__init__()
+        self.micro_batches, self.seen = micro_batches, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (batch + 1) % self.micro_batches == 0:
+            weight = self.model.trainable_variables[0]
+            self.seen.append(-keras.ops.convert_to_numpy(weight).item())
+            weight.assign(np.zeros((1, 1), np.float32))
+
+
+SHARE = 0.5  # of the layer rates
+
+
+def contract_model(driver, way, schedule, micro_batches):
+    """Nested: within a LossScaleOptimizer, and where a callback drives it with layer rates around that."""
+    rate = Schedule(schedule) if driver == "Schedule" else 0.75
+    optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=micro_batches if micro_batches > 1 else None)
+    model = network(optimizer)
+    if way == "nested":
+        nested = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
+        nested = nested if driver == "Schedule" else layer_rates(nested, model, [ByName("kernel", SHARE)])
+        model.compile(nested, loss=slope, jit_compile=model.jit_compile)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def sgdr_of(cycle):
+    """The callback that has the rates of `lrcore.sgdr`."""
+    return SGDR(cycle.schedule.init_value, cycle.schedule.end_value, cycle.period, cycle.period_mult, keep=0)
+
+
+CALLBACKS = {"ScheduleCallback": ScheduleCallback, "SGDR": sgdr_of}
+
+
+def taken(model, updates, driver, schedule, micro_batches=1):
+    watch, ones = Taken(micro_batches), np.ones((updates * micro_batches, 1), np.float32)
+    callbacks = [CALLBACKS[driver](schedule)] if driver in CALLBACKS else []
+    model.fit(ones, ones, batch_size=1, verbose=0, callbacks=[*callbacks, watch])
+    return watch.seen
+
+
+@task
+def contract(driver, way, schedules, path, run):
+    """The rate of each update, for each schedule. For a callback a model is compiled once, and begins anew."""
+    updates, stop, micro_batches = run
+    count, found, model = micro_batches if way == "accumulated" else 1, {}, None
+    for name, given in schedules.items():
+        schedule = lrcore.from_dict(given)
+        if driver == "Schedule" or model is None or way == "resumed":
+            model = contract_model(driver, way, schedule, count)
+            begin = [keras.ops.convert_to_numpy(each) for each in model.optimizer.variables]
+        for variable, value in zip(model.optimizer.variables, begin, strict=True):
+            variable.assign(value)
+        if way == "resumed":
+            seen = taken(model, stop, driver, schedule)
+            model.save(path)
+            model = keras.models.load_model(path, custom_objects={"slope": slope})
+            seen += taken(model, updates - stop, driver, schedule)
+        else:
+            seen = taken(model, updates, driver, schedule, count)
+        share = SHARE if driver in CALLBACKS and way == "nested" else 1.0
+        found[name] = [rate / share for rate in seen]
+    return found
+
+
+# ---- Functions of one's own
+
+
+def compiled(function):
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)  # as AutoGraph would have it
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+@task
+def alone(schedule, steps):
+    """The rates that a Schedule gives to a function that is compiled, and has no optimizer."""
+    rates = Schedule(lrcore.from_dict(schedule))
+    function = compiled(lambda step: rates(step))  # noqa: PLW0108 - a function, and no object of Keras
+    return [float(function(keras.ops.convert_to_tensor(step, "int32"))) for step in steps]
+
+
+@task
+def replicas(schedule, updates):
+    """The rate that is read of an optimizer of several replicas, of which TensorFlow has no value as a whole."""
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["cpu:0"]).scope():
+        model = network(keras.optimizers.SGD(Schedule(lrcore.from_dict(schedule))))
+    ones = np.ones((updates, 1), np.float32)
+    model.fit(ones, ones, batch_size=1, verbose=0)
+    return [type(model.optimizer.iterations.value).__name__, learning_rate(model.optimizer)]
+
+
+@task
+def kernels(schedule):
+    """What XLA makes of an update: its kernels, of a Schedule and of a decay of Keras."""
+    import tensorflow as tf
+
+    found = []
+    for rate in (Schedule(lrcore.from_dict(schedule)), keras.optimizers.schedules.CosineDecay(0.1, 1000)):
+        optimizer, weight, gradient = keras.optimizers.SGD(rate), keras.Variable([0.0]), tf.ones(1)
+        optimizer.build([weight])
+        apply = optimizer.apply
+        update = tf.function(lambda: apply([gradient], [weight]), jit_compile=True)  # noqa: B023 - it is called at once
+        program = update.experimental_get_compiler_ir()(stage="optimized_hlo")
+        main = program[program.index("\nENTRY") :]
+        found.append(sorted(re.findall(r" (copy|fusion|call|while|custom-call|gather|dynamic-slice)\(", main)))
+    return found
