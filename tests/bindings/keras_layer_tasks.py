@@ -1,16 +1,10 @@
-"""Trains with Keras' optimizers on the backend of KERAS_BACKEND, in a process of its own.
-
-Reads a task as a line of JSON from standard input, and answers each with a line of JSON: the weights of each layer.
-"""
-
-import json
-import os
-import sys
+"""The tasks of keras_trainer.py for layer rates: each gives the weights of each layer."""
 
 import keras
 import numpy as np
 
-from lrcore.bindings.keras import layer_rates
+import lrcore
+from lrcore.bindings.keras import layer_rates, scheduled
 from lrcore.groups import ByName
 
 RATES = {"Adadelta": 0.5, "Ftrl": 0.05, "Lion": 0.003}  # of those that need another than this
@@ -49,55 +43,38 @@ def gradient(at, update, weight):
     return (0.3 * (weight - 1) + noise).astype("float32")
 
 
-def stepper(parts):
-    """A function that applies each optimizer's gradients to its variables: compiled where the backend compiles."""
-
-    def eagerly(grads):
-        given = iter(grads)
-        for optimizer, variables in parts:
-            optimizer.apply([keras.ops.convert_to_tensor(next(given)) for _ in variables], variables)
-
-    for optimizer, variables in parts:
-        optimizer.build(variables)
+def compiled(optimizer, variables, jit=False):
+    """A function that applies gradients: compiled where the backend compiles, on TensorFlow by XLA if asked for."""
+    optimizer.build(variables)
     if keras.config.backend() == "torch":
-        return eagerly
+        return lambda grads: optimizer.apply([keras.ops.convert_to_tensor(grad) for grad in grads], variables)
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
-        compiled = tf.function(eagerly)
-        return lambda grads: compiled([tf.constant(grad) for grad in grads])
-    return in_jax(parts)
+        step = tf.function(lambda grads: optimizer.apply(grads, variables), jit_compile=jit)
+        return lambda grads: step([tf.constant(grad) for grad in grads])
+    return in_jax(optimizer, variables)
 
 
-def in_jax(parts):
+def in_jax(optimizer, variables):
     import jax
 
-    def stateless(states, grads):
-        given = iter(grads)
-        return [
-            optimizer.stateless_apply(state[1], [next(given) for _ in variables], state[0])
-            for (optimizer, variables), state in zip(parts, states, strict=True)
-        ]
-
-    compiled = jax.jit(stateless)
+    stateless = jax.jit(optimizer.stateless_apply)
 
     def step(grads):
-        lists = [(variables, optimizer.variables) for optimizer, variables in parts]
-        before = [tuple([each.value for each in one] for one in pair) for pair in lists]
-        for pair, values in zip(lists, compiled(before, grads), strict=True):
-            for ours, theirs in zip(pair, values, strict=True):
-                for variable, value in zip(ours, theirs, strict=True):
-                    variable.assign(value)
+        values = stateless([each.value for each in optimizer.variables], grads, [each.value for each in variables])
+        for ours, theirs in zip((variables, optimizer.variables), values, strict=True):
+            for variable, value in zip(ours, theirs, strict=True):
+                variable.assign(value)
 
     return step
 
 
-def descend(model, updates, parts, scaled):
+def descend(model, updates, optimizers, step, scaled):
     """The weights after some updates; after half of them the learning rates are a quarter."""
-    step = stepper(parts)
     for update in range(updates):
         if update == updates // 2:
-            for optimizer, _ in parts:
+            for optimizer in optimizers:
                 optimizer.learning_rate = float(optimizer.learning_rate) / 4
         weights = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
         step(scaled([gradient(at, update, weight) for at, weight in enumerate(weights)]))
@@ -111,11 +88,14 @@ def together(task):
     if task["loss_scale"]:
         optimizer, scale = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=LOSS_SCALE), LOSS_SCALE
     optimizer = layer_rates(optimizer, model, rules(task["layers"]))
-    parts = [(optimizer, model.trainable_variables)]
-    return descend(model, task["updates"], parts, lambda grads: [grad * np.float32(scale) for grad in grads])
+    scheduled(optimizer, **{name: lrcore.from_dict(one) for name, one in task["schedules"].items()})
+    step = compiled(optimizer, model.trainable_variables, task["jit"])
+    return descend(
+        model, task["updates"], [optimizer], step, lambda grads: [grad * np.float32(scale) for grad in grads]
+    )
 
 
-def alone(task):
+def separate(task):
     """An optimizer for each layer, none for a frozen one; what clips all gradients together does so before."""
     model, clip = network(task["layers"]), task["arguments"].get("global_clipnorm")
     task = {**task, "arguments": {key: value for key, value in task["arguments"].items() if key != "global_clipnorm"}}
@@ -127,8 +107,14 @@ def alone(task):
         factor = min(1.0, clip / norm) if clip else 1.0
         return [(grads[at] * factor).astype("float32") for layer in moving for at in (2 * layer, 2 * layer + 1)]
 
-    parts = [(optimizer_of(task, *scales[at]), model.layers[at].trainable_variables) for at in moving]
-    return descend(model, task["updates"], parts, scaled)
+    optimizers = [optimizer_of(task, *scales[at]) for at in moving]
+    steps = [compiled(one, model.layers[at].trainable_variables) for one, at in zip(optimizers, moving, strict=True)]
+
+    def step(grads):
+        for at, one in enumerate(steps):
+            one(grads[2 * at : 2 * at + 2])
+
+    return descend(model, task["updates"], optimizers, step, scaled)
 
 
 # ---- Training by fit: compiled, saved, resumed
@@ -181,18 +167,9 @@ def fitted_alone(task):
     return {name: keras.ops.convert_to_numpy(weight).ravel() for name, weight in weights.items()}
 
 
-TASKS = {each.__name__: each for each in (together, alone, fitted, resumed, fitted_alone)}
+def given(function):
+    """The task as keras_trainer.py calls it."""
+    return lambda **task: {name: weights.tolist() for name, weights in function(task).items()}
 
 
-def answered(task):
-    try:
-        return {name: weights.tolist() for name, weights in TASKS[task["task"]](task).items()}
-    except Exception as error:
-        return {"error": repr(error)}
-
-
-if __name__ == "__main__":
-    assert keras.config.backend() == os.environ["KERAS_BACKEND"]
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        print(json.dumps(answered(json.loads(line))), file=answers, flush=True)
+TASKS = {each.__name__: given(each) for each in (together, separate, fitted, resumed, fitted_alone)}
