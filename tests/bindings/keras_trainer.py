@@ -50,9 +50,10 @@ def serve():
     answers, sys.stdout = sys.stdout, sys.stderr
     import keras_finder_tasks
     import keras_layer_tasks
+    import keras_schedule_tasks
     import keras_tasks
 
-    tasks = keras_finder_tasks.TASKS | keras_tasks.TASKS | keras_layer_tasks.TASKS
+    tasks = keras_finder_tasks.TASKS | keras_tasks.TASKS | keras_layer_tasks.TASKS | keras_schedule_tasks.TASKS
     for line in sys.stdin:
         details = json.loads(line)
         try:
