@@ -71,8 +71,10 @@ def find_lr(
     NAdam and RAdam (subclasses too), a `step`, a scaler, several processes, loader workers, batches that are no
     tensors, dicts, lists and tuples, or a stack beyond 256 MiB. Side by side the dropout masks are others.
 
-    **Several processes** of `torch.distributed` all call it, with the same arguments. The loss is the mean over all of
-    them, so that all stop at the same update and return the same; where one fails, all raise.
+    **Several processes** of `torch.distributed` all call it, with the same arguments but for the data. The loss is the
+    mean over all of them, so that all stop at the same update and return the same. Where one fails, in its data, its
+    forward pass or its update, all raise; only in the midst of a collective of the model's own, as in the backward pass
+    of DistributedDataParallel, the others wait for it as they do in training.
 
     Args:
         model: the module. It trains in the modes that its modules have; one that is in eval mode as a whole is set to
