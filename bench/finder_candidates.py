@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.finder_scoring import Truth
 from bench.finder_tasks import Task
-from bench.finder_training import FIRST_PROBE_SEED, OPTIMIZERS, RESTARTS, Curves, Floats, ladder, probes
+from bench.finder_training import FIRST_PROBE_SEED, GRID, OPTIMIZERS, RESTARTS, Curves, Floats, ladder, probes
 from lrcore.finder import PROBE_RUNS, PROBE_STEPS, PUBLISHED, best_probe, probe_lrs, published, suggest
 
 # What is recommended without looking at a task.
@@ -18,6 +18,8 @@ CONSTANTS = {"sgd": 0.1, "momentum": 0.03, "adam": 0.01}
 
 # On which range tests each library's rule is judged: those of its defaults.
 OWN_RANGE = {"lightning": "lightning", "lightning-2.5.2": "lightning", "torch-lr-finder": "wide"}
+
+SEARCHED = 25
 
 Rule = Callable[[Floats, Floats], float | None]
 
@@ -39,15 +41,25 @@ def ours(lrs: Floats, losses: Floats) -> float:
     return suggest(lrs, losses).lr
 
 
-def refined(tasks: list[Task], suggestions: Floats) -> Floats:
-    """Each suggestion after short runs around it."""
-    found = np.empty_like(suggestions)
-    for at in np.ndindex(suggestions.shape):
+def best_of(tasks: list[Task], rates: Floats) -> Floats:
+    """The best of some rates in short runs; rates are (tasks, optimizers, groups, rates)."""
+    found = np.empty(rates.shape[:-1])
+    for at in np.ndindex(found.shape):
         task, optimizer, group = tasks[at[0]], OPTIMIZERS[at[1]], at[2]
         seeds = [FIRST_PROBE_SEED + PROBE_RUNS * group + run for run in range(PROBE_RUNS)]
-        rates = probe_lrs(suggestions[at])
-        found[at] = best_probe(rates, probes(task, optimizer, rates, PROBE_STEPS, seeds))
+        found[at] = best_probe(rates[at], probes(task, optimizer, rates[at], PROBE_STEPS, seeds))
     return found
+
+
+def refined(tasks: list[Task], suggestions: Floats) -> Floats:
+    """Each suggestion after short runs around it."""
+    return best_of(tasks, np.array([probe_lrs(lr) for lr in suggestions.flat]).reshape(*suggestions.shape, -1))
+
+
+def searched(tasks: list[Task], groups: int) -> Floats:
+    """What short runs say without a suggestion: the best of four rates a decade, everywhere."""
+    grid = np.geomspace(*GRID, SEARCHED)
+    return best_of(tasks, np.broadcast_to(grid, (len(tasks), len(OPTIMIZERS), groups, SEARCHED)))
 
 
 def _everywhere(rates: Floats) -> Floats:
@@ -79,6 +91,8 @@ def candidates(curves: Curves, tasks: list[Task], truth: Truth) -> Iterator[tupl
     yield "lrcore, 8 restarts, 1e-6 to 10 in 200, refined", cost + probing, refined(tasks, fine)
     yield "lrcore, 8 restarts, 1e-6 to 10 in 200", cost, fine
     yield "lrcore, 1 run, 1e-6 to 10 in 200", len(ladder("fine")), on_groups(curves, tasks, "fine", 1, ours)
+    effort = SEARCHED * PROBE_RUNS * PROBE_STEPS
+    yield f"search: {SEARCHED} rates, short runs of each", effort, searched(tasks, many.shape[2])
     for name in PUBLISHED:
 
         def rule(lrs: Floats, losses: Floats, name: str = name) -> float | None:

@@ -33,9 +33,18 @@ RESULTS = Path(__file__).parent / "results"
 REFERENCE = "fastai-valley"
 MANY, REFINED, SINGLE = "lrcore, 8 restarts", "lrcore, 8 restarts, refined", "lrcore, 1 run"
 MINIMUM = "fastai-minimum"
+SEARCH = "search: 25 rates, short runs of each"
 CONSTANT = "constant: sgd .1, momentum .03, adam .01"
 DIFFERENCE = ["difference", "difference_interval"]
-PAIRS = [(MANY, MINIMUM), (MANY, CONSTANT), (SINGLE, MINIMUM), (SINGLE, CONSTANT), (REFINED, MANY), (REFINED, CONSTANT)]
+PAIRS = [
+    (MANY, MINIMUM),
+    (MANY, CONSTANT),
+    (SINGLE, MINIMUM),
+    (SINGLE, CONSTANT),
+    (REFINED, MANY),
+    (REFINED, CONSTANT),
+    (REFINED, SEARCH),
+]
 LIBRARIES = ["numpy", "torch", "scikit-learn"]
 
 LIMITS = """\
@@ -48,6 +57,8 @@ LIMITS = """\
   in two stages, and neither a range test nor 50 steps see the second one.
 - The committee and the comparison of short runs were chosen on these tasks. `--choose` says what they score on a task
   that had no part in it: more than here.
+- "search" tries all rates in such short runs: about the best that 50 steps can tell. Where it fails, the end of a
+  training cannot be told from its beginning.
 - The tasks are small and the trainings short: that constants without a test do so well is of this benchmark.
 """
 
@@ -136,7 +147,7 @@ def draw(rows: Rows, tasks: list[Task], path: Path) -> None:
     axes = figure.subplots()
     for place, name in enumerate(names):
         row = rows[name]
-        colour = "C0" if name.startswith("lrcore") else "C7" if name.startswith("constant") else "C1"
+        colour = "C0" if name.startswith("lrcore") else "C7" if name.startswith(("constant", "search")) else "C1"
         axes.plot(row["interval"], [place, place], color=colour, linewidth=3, alpha=0.4, solid_capstyle="butt")
         axes.plot(row["by_task"], [place] * len(tasks), "|", color=colour, markersize=7)
         axes.plot(row["regret"], place, "o", color=colour)
