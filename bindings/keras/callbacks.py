@@ -37,7 +37,8 @@ class ScheduleCallback(Member):
     that has made none when `fit(initial_epoch=...)` begins is a new one: the epochs left out are added to its counter,
     then and in the fits that follow. By epochs, the step is the number of the epoch.
 
-    Durations with units are bound to the run when it begins, to `epochs` of `fit` and the batches of an epoch.
+    Durations with units are bound to the run when it begins, to `epochs` of `fit` and the batches of an epoch. The
+    rate that the last update of an epoch used stands in `history.history["learning_rate"]`.
 
     Args:
         schedule: a schedule, a number for a constant rate, or a function: of the step and the learning rate so far, as
@@ -128,6 +129,11 @@ class ScheduleCallback(Member):
         """Sets the rate of an update."""
         if self.unit == "batch":
             self._set(self._updates())
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Tells the history, as Keras' `LearningRateScheduler` does."""
+        if logs is not None:
+            logs.setdefault("learning_rate", _optimizers.rate_after(self.model.optimizer, None))
 
     def _updates(self) -> int:
         """The updates that are done, those left out among them."""

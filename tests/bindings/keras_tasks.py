@@ -6,8 +6,7 @@ import keras
 import numpy as np
 
 import lrcore.bindings.keras
-from lrcore.bindings.keras import SGDR, Schedule, _operations, layer_rates, scheduled
-from lrcore.groups import ByName
+from lrcore.bindings.keras import SGDR, Schedule, _operations, scheduled
 from lrcore.tracing import traced
 
 TASKS = {}
@@ -296,64 +295,3 @@ def logged(updates):
     logs = BatchLogs()
     fit(model, updates, [lrcore.bindings.keras.LearningRateLogger(), logs])
     return logs.seen
-
-
-class Taken(keras.callbacks.Callback):
-    """What each update takes from the weight, which is 0 before it."""
-
-    def __init__(self, micro_batches):
-        super().__init__()
-        self.micro_batches, self.seen = micro_batches, []
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (batch + 1) % self.micro_batches == 0:
-            weight = self.model.trainable_variables[0]
-            self.seen.append(-keras.ops.convert_to_numpy(weight).item())
-            weight.assign(np.zeros((1, 1), np.float32))
-
-
-SHARE = 0.5  # of the layer rates
-
-
-def contract_model(driver, way, schedule, micro_batches):
-    """Nested: within a LossScaleOptimizer, and where a callback drives it with layer rates around that."""
-    rate = Schedule(schedule) if driver == "Schedule" else 0.75
-    optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=micro_batches if micro_batches > 1 else None)
-    model = network(optimizer)
-    if way == "nested":
-        nested = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
-        nested = layer_rates(nested, model, [ByName("kernel", SHARE)]) if driver == "ScheduleCallback" else nested
-        model.compile(nested, loss=slope, jit_compile=model.jit_compile)
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def taken(model, updates, driver, schedule, micro_batches=1):
-    watch, ones = Taken(micro_batches), np.ones((updates * micro_batches, 1), np.float32)
-    callbacks = [lrcore.bindings.keras.ScheduleCallback(schedule)] if driver == "ScheduleCallback" else []
-    model.fit(ones, ones, batch_size=1, verbose=0, callbacks=[*callbacks, watch])
-    return watch.seen
-
-
-@task
-def contract(driver, way, schedules, path, run):
-    """The rate of each update, for each schedule. For a callback a model is compiled once, and begins anew."""
-    updates, stop, micro_batches = run
-    count, found, model = micro_batches if way == "accumulated" else 1, {}, None
-    for name, given in schedules.items():
-        schedule = lrcore.from_dict(given)
-        if driver == "Schedule" or model is None or way == "resumed":
-            model = contract_model(driver, way, schedule, count)
-            begin = [keras.ops.convert_to_numpy(each) for each in model.optimizer.variables]
-        for variable, value in zip(model.optimizer.variables, begin, strict=True):
-            variable.assign(value)
-        if way == "resumed":
-            seen = taken(model, stop, driver, schedule)
-            model.save(path)
-            model = keras.models.load_model(path, custom_objects={"slope": slope})
-            seen += taken(model, updates - stop, driver, schedule)
-        else:
-            seen = taken(model, updates, driver, schedule, count)
-        share = SHARE if (driver, way) == ("ScheduleCallback", "nested") else 1.0
-        found[name] = [rate / share for rate in seen]
-    return found
