@@ -21,7 +21,18 @@ from lrcore.bindings.torch._replicas import NotStackableError, Stacked
 from lrcore.bindings.torch._snapshot import Snapshot, restoring
 from lrcore.bindings.torch._trials import Looped, Task, Tick
 from lrcore.bindings.torch._votes import Votes
-from lrcore.finder import PROBE_RUNS, PROBE_STEPS, Found, RangeTest, Suggestion, Watch, best_probe, probe_lrs, suggest
+from lrcore.finder import (
+    PROBE_RUNS,
+    PROBE_STEPS,
+    Found,
+    RangeTest,
+    Suggestion,
+    Watch,
+    best_probe,
+    padded,
+    probe_lrs,
+    suggest,
+)
 
 Floats = NDArray[np.float64]
 NO_LOADERS = (str, bytes, dict, torch.Tensor)
@@ -195,7 +206,7 @@ class _Search:
     def _ramp(self, task: Task) -> tuple[Floats, Suggestion]:
         test = self._test
         rows = self._trained(task, test.lrs, lambda: [test.watch() for _ in range(self._runs)], True)
-        losses = _padded(rows, max(map(len, rows)))
+        losses = padded(rows, max(map(len, rows)))
         return losses, self._votes.first(suggest(test.lrs, losses))
 
     def _probed(self, task: Task, lr: float) -> float:
@@ -205,7 +216,7 @@ class _Search:
             constant = np.full(PROBE_STEPS, rate)
             # Only what is no number any more ends them: a high rate may overshoot first and train well then.
             rows = self._trained(task, constant, lambda: [Watch(PROBE_STEPS, None) for _ in range(PROBE_RUNS)], False)
-            losses.append(_padded(rows, PROBE_STEPS))
+            losses.append(padded(rows, PROBE_STEPS))
         return float(self._votes.first(best_probe(rates, np.stack(losses))))
 
     def _trained(self, task: Task, rates: Floats, watches: Callable[[], list[Watch]], one_more: bool) -> list[Floats]:
@@ -217,11 +228,6 @@ class _Search:
             except NotStackableError:
                 self._is_stackable = False
         return Looped(task, self._snapshot, self._votes).run(rates, watches(), one_more, self._tick)
-
-
-def _padded(rows: list[Floats], length: int) -> Floats:
-    """Runs of different lengths as an array, with NaN behind their ends."""
-    return np.stack([np.pad(row, (0, length - len(row)), constant_values=np.nan) for row in rows])
 
 
 # ---- Arguments ----
