@@ -40,10 +40,11 @@ TOPICS = [
     "spec",
     "pictures",
     "torch",
+    "monitor",
     "tf1",
     "keras",
 ]
-TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch", "tf1"}
+TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch", "monitor", "tf1"}
 
 LIBRARIES = [
     "numpy",

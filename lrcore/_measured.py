@@ -77,6 +77,8 @@ def _row(where: str, given: Any) -> tuple[float, ...]:
     """Numbers of layers; () where none was measured."""
     if given is None:
         return ()
+    if type(given) is list and all(type(one) is float for one in given):  # the common case, ten times as fast
+        return tuple(given) if any(one == one for one in given) else ()
     row = tuple(np.atleast_1d(_check.array(where, given, "iuf", "numbers")).astype(np.float64).ravel().tolist())
     return row if any(one == one for one in row) else ()
 

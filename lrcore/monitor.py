@@ -16,7 +16,7 @@ from lrcore._verdicts import FAILURES, VERDICTS
 
 __all__ = ["FAILURES", "VERDICTS", "Diagnosis", "Monitor", "diagnose"]
 
-_EVERY = 5  # losses between two looks at the long windows, which cost more than the rest
+_EVERY, _SELDOM = 5, 20  # losses between looks at windows, which cost more than the rest: for alarms, and for others
 _DENSE, _SPARSE = 200, 50  # updates that are measured all, where no epoch is known; and one of how many afterwards
 _of = _check.choice("batch", "epoch")
 _whole = _check.whole(1, what="a whole number of updates")
@@ -28,14 +28,12 @@ class Diagnosis:
 
     Attributes:
         verdict: one of `VERDICTS`; the first of them that holds.
-        step: the number of the loss, from 0, at which a monitor that sees no further says so first; None for a run
-            that is healthy.
+        step: the number of the loss, from 0, at which a live monitor says so first; None for a healthy run.
         direction: "too_high" or "too_low", of the learning rate; None where nothing says.
         lr: the learning rate to take instead, None where there is no advice of one.
         advice: what to do, and why.
         evidence: the numbers behind it, by their names; what was not measured is not there.
-        advisories: what may be worth a look, and is no verdict: its thresholds are not validated, or it is common in
-            healthy runs too.
+        advisories: what may be worth a look, and is no verdict: not validated, or common in healthy runs too.
 
     Example:
         >>> found = diagnose([1.0, 2.0, float("nan")], 0.5)
@@ -290,11 +288,13 @@ class Monitor:
         return tests.slope_of_logs(excess) >= 0.0
 
     def _is_stuck(self) -> bool:
-        """Whether a window is at the prior; the more speaks for a rate that is too high, the shorter it may be."""
+        """Whether a window is at the prior; it may be short if all speaks for a rate that is too high."""
         if self.prior_entropy is None:
             return False
         direction, lengths = self._direction(), self._lengths
-        wanted = {"too_high": lengths.stuck_high, "too_low": lengths.stuck_low, None: lengths.stuck}[direction]
+        may_come_back = self._measured.count > 0 and self._dead == 0  # as what is alive may
+        high = lengths.stuck if may_come_back else lengths.stuck_high
+        wanted = {"too_high": high, "too_low": lengths.stuck_low, None: lengths.stuck}[direction]
         # With the first loss the window would always fall, and one that is no more than that is not stuck.
         return self._losses.count > wanted and tests.is_stuck(self._losses.last(wanted), self.prior_entropy)
 
@@ -318,11 +318,11 @@ class Monitor:
         if at % self._every:
             return
         if self._found and self._dead == 0 and self._has_learnt(float(np.median(self._losses.last(LEVEL)))):
-            if {*self._found} - {"nonfinite"}:
-                self._since.setdefault("spiked_and_recovered", at)
-            self._found = {verdict: found for verdict, found in self._found.items() if verdict == "nonfinite"}
+            lasting = {verdict: found for verdict, found in self._found.items() if verdict == "nonfinite"}
+            if lasting != self._found:
+                self._found, self._since["spiked_and_recovered"] = lasting, at
         window = self._losses.last(self._lengths.trend)
-        if len(window) < self._lengths.trend:
+        if at % (self._every * _SELDOM // _EVERY) or len(window) < self._lengths.trend:
             return
         self._note("oscillating", at, tests.alternation(window) < tests.OSCILLATION)
         mean, slope, error = tests.trend(window)

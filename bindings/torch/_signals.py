@@ -26,7 +26,7 @@ class Signals:
         self._model = model
         # Of an update whose logits or gradients never came these stay empty, and are not measured.
         self._spread: Tensor | None = None
-        self._active: list[Tensor] = []
+        self._active: list[tuple[Tensor, int]] = []  # how many units, of how many
         self._gradient: Tensor | None = None
         self._before: list[tuple[Tensor, Tensor]] = []
         self._ratios: list[Tensor] = []
@@ -65,8 +65,8 @@ class Signals:
 
     def _units(self, _module: nn.Module, _given: Any, output: Tensor) -> None:
         if self.is_on and self._model.training and torch.is_grad_enabled() and output.ndim > 1:
-            with torch.no_grad():
-                self._active.append((output.amax(dim=0) > 0.0).float().mean())
+            largest = output.detach().amax(dim=0)
+            self._active.append((torch.count_nonzero(largest), largest.numel()))
 
     def _logits(self, module: nn.Module, _given: Any, output: Any) -> None:
         if not (self.is_on and module.training and torch.is_grad_enabled()):
@@ -74,9 +74,8 @@ class Signals:
         logits = _tensor_of(output)
         self._spread = None
         if logits is not None and logits.is_floating_point() and logits.ndim > 0 and len(logits) > 1:
-            with torch.no_grad():
-                low, high = torch.aminmax(logits, dim=0)
-                self._spread = (high - low).max()
+            low, high = torch.aminmax(logits.detach(), dim=0)
+            self._spread = (high - low).max()
 
     def _inputs(self, _module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
         """Once: how far the first update of Adam moves the outputs of the first layer, at a rate of 1."""
@@ -90,12 +89,9 @@ class Signals:
         if not self.is_on:
             return
         weights = list(_weights(optimizer, self._model))
-        with torch.no_grad():
-            gradient = next((_values(weight.grad) for weight in weights if weight.grad is not None), None)
-            if gradient is not None and gradient.numel():
-                self._gradient = gradient.abs().max()  # the sum of squares of a tiny gradient would be 0
-            if self.number < FIRST_UPDATES or self.number % EVERY == 0:
-                self._before = [(weight, weight.detach().clone()) for weight in weights if weight.grad is not None]
+        self._gradient = next((_values(weight.grad) for weight in weights if weight.grad is not None), None)
+        if self.number < FIRST_UPDATES or self.number % EVERY == 0:
+            self._before = [(weight, weight.detach().clone()) for weight in weights if weight.grad is not None]
 
     def _updates(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         with torch.no_grad():
@@ -109,16 +105,20 @@ class Signals:
 
     def taken(self, loss: Tensor | None) -> tuple[float, dict[str, Any]]:
         """The loss and the measurements since the last time, as `lrcore.monitor.Monitor.observe` takes them."""
-        parts = [loss, self._spread, self._gradient, self._gain, *self._active, *self._ratios]
+        gradient = self._gradient if self._gradient is not None and self._gradient.numel() else None
+        norm = None if gradient is None else torch.linalg.vector_norm(gradient)
+        parts = [loss, self._spread, norm, self._gain, *(count for count, _ in self._active), *self._ratios]
         numbers = iter(_read([part for part in parts if part is not None]))
-        value, spread, gradient, gain = (None if part is None else next(numbers) for part in parts[:4])
-        active = [next(numbers) for _ in self._active]
+        value, spread, size, gain = (None if part is None else next(numbers) for part in parts[:4])
+        if gradient is not None and size == 0.0:  # the squares of a tiny one are 0
+            size = float(gradient.abs().max())
+        active = [next(numbers) / count for _, count in self._active]
         ratios = [one for one in numbers if one == one]  # of weights that were 0, nothing is known
         self._spread = self._gradient = self._gain = None
         self._active, self._ratios = [], []
         signals = {
             "logit_spread": spread,
-            "gradient_norms": None if gradient is None else [gradient],
+            "gradient_norms": None if size is None else [size],
             "input_gain": gain,
             "active_fractions": active or None,
             "update_ratios": ratios or None,

@@ -11,6 +11,7 @@ from bench import (
     bench_fill,
     bench_insight,
     bench_memory,
+    bench_monitor,
     bench_pictures,
     bench_smooth,
     bench_spec,
@@ -29,6 +30,7 @@ MODULES = (
     bench_pictures,
     bench_spec,
     bench_torch,
+    bench_monitor,
     bench_tf1,
 )
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
@@ -66,6 +68,7 @@ CONTRACT = {
     "HTML of four schedules": 2000,
     "building 10,000 boundaries": 50,
     "running 10,000 boundaries, against reading the step": 2,
+    "a CNN's training with a Monitor, 20 epochs": 1.02,
     **{
         f"{what}.step() against {peer}, {groups}": bound
         for what in ("Scheduler", "drop-in")

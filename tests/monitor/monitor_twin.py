@@ -15,11 +15,16 @@ def alarms(losses, prior=None, gradients=None, spreads=None, updates=None):
             continue
         finite = [loss for loss in seen if math.isfinite(loss)]
         dead = run_of_dead(seen, gradients, spreads)
+        is_measured = spreads is not None and not np.isnan([*gradients[:end], *spreads[:end]]).all()
         if is_exploding(finite, prior):
             found.setdefault("exploding", end - 1)
         elif dead >= 8:
             found.setdefault("dead_network", end - 1)
-        elif (end - 1) % 5 == 0 and prior is not None and is_stuck(finite, prior, dead, updates, end):
+        elif (
+            (end - 1) % 5 == 0
+            and prior is not None
+            and is_stuck(finite, prior, dead, updates and updates[:end], is_measured)
+        ):
             found.setdefault("stuck_at_prior", end - 1)
     return found
 
@@ -48,10 +53,10 @@ def run_of_dead(seen, gradients, spreads):
     return count
 
 
-def is_stuck(losses, prior, dead, updates, end):
-    known = [] if updates is None else updates[:end]
+def is_stuck(losses, prior, dead, updates, is_measured):
+    known = updates or []
     if max(losses) > 1.5 * prior or dead > 0 or any(update > 0.1 for update in known):
-        wanted = 34
+        wanted = 34 if dead > 0 or not is_measured else 100
     elif known and np.median(known[-20:]) < 3e-3:
         wanted = 200
     else:
