@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -232,8 +233,8 @@ def figures(forum: list[Judged], others: list[Judged]) -> dict[str, Any]:
 
 def _mapped(function: Any, items: list[Any], jobs: int, what: str) -> Iterator[Any]:
     begin = time.perf_counter()
-    with ProcessPoolExecutor(jobs) as pool:
-        results = map(function, items) if jobs == 1 else pool.map(function, items)
+    with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
+        results = pool.map(function, items) if pool else map(function, items)
         for number, result in enumerate(results, start=1):
             if number % 20 == 0 or number == len(items):
                 print(f"{what}: {number} of {len(items)}, {time.perf_counter() - begin:.0f} s", file=sys.stderr)
