@@ -5,6 +5,7 @@ one weight is trained, which begins at 0 and whose gradient is 1: each update ta
 """
 
 import atexit
+import importlib
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+MODULES = ("keras_tasks", "keras_finder_tasks", "keras_layer_tasks", "keras_monitor_tasks", "keras_schedule_tasks")
 BACKENDS = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
 
 
@@ -43,20 +45,29 @@ def ask(backend, task, **details):
     """The answer to a task; an error that it raises is `{"error": its message}`."""
     process = _process(backend)
     print(json.dumps({"task": task, **details}), file=process.stdin, flush=True)
-    return json.loads(process.stdout.readline())
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError(f"keras_trainer: expected an answer of {backend}, got none: its process has ended")
+    return json.loads(answer)
+
+
+def joined(tables):
+    """The tasks of all modules, by names that no two of them share."""
+    tasks = {}
+    for module, own in tables.items():
+        if shared := sorted(own.keys() & tasks.keys()):
+            raise ValueError(f"keras_trainer: expected tasks with names of their own, got {shared} in {module} again")
+        tasks |= own
+    return tasks
 
 
 def serve():
     answers, sys.stdout = sys.stdout, sys.stderr
-    import keras_finder_tasks
-    import keras_layer_tasks
-    import keras_schedule_tasks
-    import keras_tasks
-
-    tasks = keras_finder_tasks.TASKS | keras_tasks.TASKS | keras_layer_tasks.TASKS | keras_schedule_tasks.TASKS
+    tables = {name: importlib.import_module(name).TASKS for name in MODULES}
     for line in sys.stdin:
         details = json.loads(line)
         try:
+            tasks = joined(tables)
             answer = tasks[details.pop("task")](**details)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
