@@ -3,8 +3,8 @@
 With numbers for arguments and a whole step they are `lrcore.dialects.tf1` as `learning_rate` has it: exact where
 TensorFlow multiplies a rounded step by rounded parameters, which loses updates above 2**24, some restarts and some
 stairs. What a schedule is not made for goes to TensorFlow's own operation: a tensor or a variable for an argument, a
-learning rate of another type than float32, a step that is no integer. So the types and the errors about them are its
-own.
+learning rate of another type than float32, a step that is no integer, a `decay_rate` that makes a decay grow or that
+is 0. So the types and the errors about them are its own.
 
 Each takes `global_step`, an integer tensor, variable or number of any shape; `name`, of the scope of all nodes and of
 the tensor; and gives in a graph the tensor, eagerly a callable without arguments for it. Each raises a ValueError for
@@ -14,7 +14,9 @@ as 0.
 
 from __future__ import annotations
 
+import math
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,11 @@ from lrcore.tracing import LONGEST_TABLE
 
 FLAGS = ("cycle", "staircase")
 OWN = {name: getattr(tf.compat.v1.train, name) for name in dialect.__all__}  # now: later these may stand there instead
+BEYOND: dict[str, Callable[[float], bool]] = {  # rates that TensorFlow computes and no schedule has
+    "exponential_decay": lambda rate: rate == 0,
+    "natural_exp_decay": lambda rate: -math.inf < rate < 0,
+    "inverse_time_decay": lambda rate: -math.inf < rate < 0,
+}
 NOISY = ("noisy_linear_cosine_decay",)
 LONGEST_NOISE = LONGEST_TABLE - 1  # updates: a graph has noise of ours as a table
 
@@ -205,7 +212,12 @@ def _placed(which: str, scope: str, learning_rate: Any, global_step: Any, name: 
     known = {argument: bool(given) if argument in FLAGS else _plain(given) for argument, given in arguments.items()}
     if which in NOISY:
         known["seed"] = tf.compat.v1.get_seed(0)[0]
+    beyond = which in BEYOND and BEYOND[which](known["decay_rate"])
+    if beyond:
+        known["decay_rate"] = 1.0  # so that the other arguments are checked
     schedule = getattr(dialect, which)(float(learning_rate), **known)
+    if beyond:
+        return OWN[which](learning_rate=learning_rate, global_step=global_step, name=name, **arguments)
     return placed(schedule, global_step, name or scope)
 
 

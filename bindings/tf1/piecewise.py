@@ -91,12 +91,12 @@ def _value_at(step: Any, boundaries: Any, values: Any) -> Any:
 class _Listed(NamedTuple):
     """Numbers or tensors, and each type that TensorFlow has for one of them, with the place of the first."""
 
-    items: list[Any]
+    items: Any  # a list or an array
     dtypes: dict[Any, int]
 
     def together(self, dtype: Any) -> Any:
         """All in one array, or in one tensor if there is a tensor among them."""
-        if all(issubclass(kind, NUMBERS) for kind in set(map(type, self.items))):
+        if isinstance(self.items, np.ndarray) or all(issubclass(kind, NUMBERS) for kind in set(map(type, self.items))):
             return np.array(self.items, dtype.as_numpy_dtype)
         return tf.stack([tf.cast(one, dtype) for one in map(tf.convert_to_tensor, self.items)])
 
@@ -105,7 +105,7 @@ def _pieces(step: Any, boundaries: Any, values: Any) -> tuple[Any, Any]:
     """Boundaries, of the type of the step, and values."""
     step = step.base_dtype
     bounds, rates = _listed(boundaries), _listed(values)
-    if not bounds.items:
+    if not len(bounds.items):
         _check.refuse(f"{WHERE}.boundaries", "at least one boundary", boundaries)
     if len(rates.items) != len(bounds.items) + 1:
         expected = f"{len(bounds.items) + 1} values, one more than boundaries"
@@ -136,19 +136,24 @@ def _increasing(boundaries: Any) -> Any:
 
 
 def _listed(given: Any) -> _Listed:
+    if isinstance(given, np.ndarray) and given.ndim == 1 and np.issubdtype(given.dtype, np.number):
+        return _Listed(given, {tf.as_dtype(given.dtype): 0} if len(given) else {})
     items = list(given) if isinstance(given, np.ndarray) and given.ndim else tf.nest.flatten(given)
     dtypes: dict[Any, int] = {}
-    for at, dtype in _dtypes(items):
-        dtypes.setdefault(dtype, at)
+    for at in _telling(items):
+        dtypes.setdefault(_dtype(items[at]), at)
     return _Listed(items, dtypes)
 
 
-def _dtypes(items: list[Any]) -> Iterable[tuple[int, Any]]:
-    """The places and types of items, of many that are alike only the first: ten thousand would take their time."""
-    kinds = set(map(type, items))
-    if kinds == {float} or (kinds == {int} and min(items) in INT32 and max(items) in INT32):
-        items = items[:1]
-    return ((at, _dtype(one)) for at, one in enumerate(items))
+def _telling(items: list[Any]) -> Iterable[int]:
+    """Where the types of items are seen, of many that are alike at the first: ten thousand take their time."""
+    kinds = list(map(type, items))
+    firsts = {kind: kinds.index(kind) for kind in set(kinds)}
+    if int in firsts and not all(one in INT32 for one in items if type(one) is int):
+        return range(len(items))
+    if all(kind in (int, float) or issubclass(kind, np.number) for kind in firsts):
+        return sorted(firsts.values())
+    return range(len(items))
 
 
 def _dtype(given: Any) -> Any:

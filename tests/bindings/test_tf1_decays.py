@@ -126,6 +126,24 @@ def test_other_arguments_do_as_tensorflow(name, arguments, case):
     assert outcome(lambda: getattr(tf1, name)(**given)) == outcome(lambda: getattr(train, name)(**given))
 
 
+GROWING = [
+    ("natural_exp_decay", {"decay_steps": 10, "decay_rate": -0.05}),
+    ("inverse_time_decay", {"decay_steps": 10, "decay_rate": -0.05, "staircase": True}),
+    ("exponential_decay", {"decay_steps": 10, "decay_rate": 0.0}),
+]
+
+
+@pytest.mark.usefixtures("mode")
+@pytest.mark.parametrize(("name", "arguments"), GROWING)
+def test_rates_that_no_schedule_has_do_as_tensorflow(name, arguments):
+    for step in (0, 7, 50):
+        given = START | arguments | {"global_step": step}
+        theirs = outcome(lambda given=given: getattr(train, name)(**given))
+        assert outcome(lambda given=given: getattr(tf1, name)(**given)) == theirs
+    with pytest.raises(ValueError, match=rf"{name}.decay_steps: expected .* got 0"):
+        getattr(tf1, name)(global_step=3, **START | arguments | {"decay_steps": 0})
+
+
 def test_in_the_place_of_tensorflows_own(monkeypatch):
     expected = {name: float(getattr(train, name)(np.float64(0.5), 3, 7, 0.5)()) for name in list(DECAYS)[:3]}
     for name in dialect.__all__:

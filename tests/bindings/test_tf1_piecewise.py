@@ -190,6 +190,28 @@ def test_arrays_are_lists():
     assert found.tolist() == ARTICLE.tolist()
 
 
+@pytest.mark.parametrize("listed", [np.asarray, list], ids=["an array", "a list"])
+def test_many_numbers_of_numpy_are_not_looked_at_one_by_one(monkeypatch, listed):
+    boundaries, values, asked = listed(np.arange(1, 1001)), listed(np.linspace(1.0, 0.0, 1001)), []
+    as_dtype = tf.as_dtype
+    monkeypatch.setattr(tf, "as_dtype", lambda given: (asked.append(given), as_dtype(given))[1])
+    value = tf1.piecewise_constant(np.int64(500), boundaries, values)
+    assert float(value()) == np.linspace(1.0, 0.0, 1001)[499]
+    assert len(asked) < 10
+
+
+@pytest.mark.parametrize("listed", [np.asarray, list], ids=["an array", "a list"])
+def test_numbers_of_numpy_have_their_types(listed):
+    assert tf1.piecewise_constant(3, listed(np.int32([2, 4])), listed(np.float16([1, 2, 3])))().dtype == tf.float16
+    with pytest.raises(ValueError, match=r"boundaries\[0\]: expected int32, the type of x, got int64"):
+        tf1.piecewise_constant(3, listed(np.int64([2, 4])), VALUES[:3])
+    with pytest.raises(ValueError, match=r"boundaries: expected at least one boundary"):
+        tf1.piecewise_constant(3, listed(np.int32([])), VALUES[:1])
+    mixed = [*np.float32([0.5, 0.25]), *np.float64([0.125])]
+    with pytest.raises(ValueError, match=r"values\[2\]: expected float32, the type of the first, got float64"):
+        tf1.piecewise_constant(3, [2, 4], mixed)
+
+
 def test_a_variable_among_the_values_is_read_each_time():
     with tf.Graph().as_default():
         first = v1.get_variable("first", initializer=0.5)
