@@ -22,7 +22,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -172,7 +172,7 @@ def updates_done(opt_state: Any) -> int:
 
     Args:
         opt_state: the state of an optimizer with a schedule: of optax, of `per_group`, of `inject_hyperparams`; nested
-            in others, restored from a checkpoint.
+            in others, restored from a checkpoint; also as the dicts that one restored without a template comes in.
 
     Raises:
         ValueError: a state without a schedule, or with several that have counted differently.
@@ -183,7 +183,7 @@ def updates_done(opt_state: Any) -> int:
         0
     """
     nodes = jax.tree_util.tree_leaves(opt_state, is_leaf=_is_counter)
-    counts = {int(count) for node in nodes if _is_counter(node) for count in np.ravel(node.count)}
+    counts = {int(count) for node in nodes if _is_counter(node) for count in np.ravel(_count(node))}
     if len(counts) != 1:
         found = "none" if not counts else f"counts of {sorted(counts)}"
         raise ValueError(
@@ -193,8 +193,17 @@ def updates_done(opt_state: Any) -> int:
 
 
 def _is_counter(node: object) -> bool:
-    """Whether a node is the state of a schedule: optax has two classes of them, of which only one is public."""
+    """Whether a node is the state of a schedule: optax has two classes of them, of which only one is public.
+
+    Of a checkpoint that is restored without a template it is a mapping, as a parameter called count may stand in one.
+    """
+    if isinstance(node, Mapping):
+        return node.keys() == {"count"} and jnp.issubdtype(jnp.result_type(node["count"]), jnp.integer)
     return isinstance(node, tuple) and getattr(node, "_fields", None) == ("count",)
+
+
+def _count(node: Any) -> Any:
+    return node["count"] if isinstance(node, Mapping) else node.count
 
 
 # ---- Groups ----

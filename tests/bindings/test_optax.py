@@ -228,6 +228,20 @@ def test_updates_done_of_states_without_one_count():
         updates_done((one, later))
 
 
+def test_updates_done_of_a_checkpoint_that_was_restored_without_a_template(tmp_path):
+    checkpoint = imported("orbax.checkpoint")
+    optimizer = optax.MultiSteps(optax.chain(optax.trace(0.9), per_group(0.1)), every_k_schedule=2)
+    params = {"count": jnp.ones(())}  # a parameter of this name counts nothing
+    state = optimizer.init(params)
+    for _ in range(6):
+        _, state = optimizer.update(params, state, params)
+    with checkpoint.StandardCheckpointer() as saved:
+        saved.save(tmp_path / "state", state)
+        saved.wait_until_finished()
+        found = saved.restore(tmp_path / "state")
+    assert updates_done(found) == updates_done(state) == 3
+
+
 # ---- Groups ----
 
 PARAMS = {
