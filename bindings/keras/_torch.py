@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,19 @@ from lrcore import tracing
 
 if TYPE_CHECKING:
     import torch
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_written(function: F) -> F:
+    """A function that `torch.compile` leaves as it is, and all that it calls.
+
+    It would warn that it can neither read a counter as a number nor look for who is calling.
+    """
+    import torch
+
+    return cast(F, torch.compiler.disable(function))
 
 
 class TorchOperations(tracing.OfDtype):

@@ -20,12 +20,16 @@ _micro_batches = _check.whole(1, what="a whole number of micro-batches")
 
 
 def _as_written(function: F) -> F:
-    """What AutoGraph leaves as it is, on TensorFlow."""
-    if keras.config.backend() != "tensorflow":
-        return function
-    from lrcore.bindings.keras import _tensorflow
+    """What AutoGraph leaves as it is, on TensorFlow, and `torch.compile` on torch."""
+    if keras.config.backend() == "tensorflow":
+        from lrcore.bindings.keras import _tensorflow
 
-    return _tensorflow.as_written(function)
+        return _tensorflow.as_written(function)
+    if keras.config.backend() == "torch":
+        from lrcore.bindings.keras import _torch
+
+        return _torch.as_written(function)
+    return function
 
 
 @keras.saving.register_keras_serializable(package="lrcore")
@@ -79,6 +83,15 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.every: int | None = None if every is None else _micro_batches("Schedule.every", every)
         self._plan: tracing.Plan | None = None
         self._compiled: dict[Any, Callable[[Any], Any]] = {}  # on torch, by device and dtype
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schedule) and (self.schedule, self.every) == (other.schedule, other.every)
+
+    def __hash__(self) -> int:
+        return hash((Schedule, self.schedule, self.every))
+
+    def __repr__(self) -> str:
+        return f"Schedule({self.schedule!r}{'' if self.every is None else f', every={self.every}'})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_plan": None, "_compiled": {}}

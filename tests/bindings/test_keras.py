@@ -49,6 +49,18 @@ def test_a_number_is_a_constant_schedule():
     assert Schedule(0.25).schedule == lr.Constant(0.25)
 
 
+def test_it_is_the_same_as_another_of_the_same_schedule():
+    same, every = Schedule(lr.sgdr(0.5, 0.01, period=4, period_mult=2).warmup(3)), Schedule(SCHEDULE, every=2)
+    assert (Schedule(SCHEDULE), hash(Schedule(SCHEDULE))) == (same, hash(same))
+    assert len({Schedule(SCHEDULE), same, every, Schedule(0.1)}) == 3
+    assert Schedule(SCHEDULE) != SCHEDULE
+
+
+def test_it_shows_what_makes_it():
+    shown = repr(Schedule(lr.Linear(0.5, 0.0, 4))), repr(Schedule(lr.Constant(0.1), every=2))
+    assert shown == (f"Schedule({lr.Linear(0.5, 0.0, 4)!r})", f"Schedule({lr.Constant(0.1)!r}, every=2)")
+
+
 # --- Steps
 
 FAR = 2**31 - 1
@@ -173,6 +185,23 @@ def test_an_update_never_waits_for_a_device(schedule):
     assert (rate.device.type, rate.dtype, rate.shape) == ("meta", torch.float32, ())
     assert seen.devices == {"meta"}
     assert "aten::_local_scalar_dense" not in seen.names
+
+
+def test_torch_compile_leaves_it_alone(caplog):
+    """Without warnings that it can neither read the counter nor look for the optimizer; and updates are counted."""
+    made = keras.optimizers.SGD(Schedule(lr.Linear(1.0, 0.0, 4)), gradient_accumulation_steps=2)
+    weight, gradient = keras.Variable(np.zeros(1, np.float32)), torch.ones(1)
+    made.build([weight])
+    update = torch.compile(lambda: made.apply([gradient], [weight]), backend="eager")
+    torch._dynamo.utils.counters.clear()
+    for _ in range(4):
+        update()
+    assert weight.value.item() == -1.75
+    asked = torch.compile(lambda step: 2.0 * made._learning_rate(step), backend="eager")
+    assert asked(torch.tensor(3)).item() == 0.5
+    breaks = "".join(torch._dynamo.utils.counters["graph_break"])
+    assert "Tensor.item" not in breaks + caplog.text
+    assert "sys._getframe" not in breaks
 
 
 def test_copies_hold_nothing_of_a_device():
