@@ -25,7 +25,8 @@ OPTIMIZERS = {
     "rmsprop": keras.optimizers.RMSprop,
     "scheduled": lambda lr: keras.optimizers.SGD(Schedule(lrcore.Constant(lr))),
 }
-LOSS = {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "jit_compile": False}
+IS_COMPILED = keras.config.backend() == "jax"  # which gives buffers away then, but takes longer for a few batches
+LOSS = {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}
 
 
 def data(count=64):
@@ -33,14 +34,14 @@ def data(count=64):
     return inputs, (inputs[:, 0] > 0).astype(int)
 
 
-def network(optimizer, lr, *, is_dead=False, activation=None):
+def network(optimizer, lr, *, is_dead=False, activation=None, jit_compile=False):
     """With all that keeps something; dead, its hidden layer gives 0 whatever the input."""
     keras.utils.set_random_seed(3)
     bias = keras.initializers.Constant(-100.0 if is_dead else 0.0)
     hidden = keras.layers.Dense(8, activation="relu", bias_initializer=bias)
     more = [keras.layers.BatchNormalization(), keras.layers.Dropout(0.3)] if not is_dead else []
     model = keras.Sequential([keras.Input((5,)), hidden, *more, keras.layers.Dense(2, activation=activation)])
-    model.compile(OPTIMIZERS[optimizer](lr), metrics=["accuracy"], **LOSS)
+    model.compile(OPTIMIZERS[optimizer](lr), metrics=["accuracy"], jit_compile=jit_compile, **LOSS)
     return model
 
 
@@ -168,7 +169,7 @@ def restored(optimizer, at):
 @task
 def restored_again():
     """Whether the initial state comes back three times, from which JAX would have been given the buffers away."""
-    model = network("adam", 0.5)
+    model = network("adam", 0.5, jit_compile=IS_COMPILED)
     states = []
 
     class Broken(Monitor):
@@ -218,7 +219,7 @@ def mended(has_probe, epochs, on_failure=None):
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(units, activation="relu") for units in (25, 12)]
     model = keras.Sequential([keras.Input((400,)), *layers, keras.layers.Dense(3)])
-    model.compile(keras.optimizers.Adam(0.1), metrics=["accuracy"], **LOSS)
+    model.compile(keras.optimizers.Adam(0.1), metrics=["accuracy"], jit_compile=IS_COMPILED, **LOSS)
     inputs, labels = pictures()
     monitor = Monitor(inputs if has_probe else None, classes=3, on_failure=on_failure)
     model.fit(inputs, labels, batch_size=30, epochs=epochs, callbacks=[monitor], verbose=0)
