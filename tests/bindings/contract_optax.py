@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lrcore.bindings.optax import per_group, schedule, updates_done
+from lrcore.bindings.optax import per_group, scale_by_groups, schedule, updates_done
+from lrcore.groups import ByName
 
 
 def zeros_like(tree):
@@ -68,10 +69,16 @@ def injected(rate):
     return optax.inject_hyperparams(optax.sgd)(learning_rate=rate)
 
 
+def scaled(rate):
+    """By 1/2 and then by 2, so that the bits stay."""
+    return optax.chain(optax.sgd(rate), scale_by_groups(ByName(".", 0.5)), scale_by_groups(ByName(".", 2.0)))
+
+
 BINDINGS = {
     "schedule": optax.sgd,
     "schedule, injected": injected,
     "per_group": lambda rate: per_group(rate.schedule),
+    "scale_by_groups": scaled,
 }
 
 

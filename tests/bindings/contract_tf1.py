@@ -3,6 +3,8 @@
 import tempfile
 import warnings
 
+from tf1_arguments import DECAYS, SCHEDULES, START
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import tensorflow as tf
@@ -16,7 +18,13 @@ def piecewise_constant(pieces, step):
     return tf1.piecewise_constant(step, list(pieces.boundaries), list(pieces.values))
 
 
-BINDINGS = {"learning_rate": tf1.learning_rate, "piecewise_constant": piecewise_constant}
+def decay(schedule, step):
+    """The operation that stands for the schedule."""
+    name = next(name for name, known in SCHEDULES.items() if known == schedule)
+    return getattr(tf1, name)(global_step=step, **START, **DECAYS[name])
+
+
+BINDINGS = {"learning_rate": tf1.learning_rate, "piecewise_constant": piecewise_constant, "decays": decay}
 
 
 def in_a_branch_of_a_function(rate_of):

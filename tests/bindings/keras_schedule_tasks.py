@@ -9,7 +9,7 @@ import numpy as np
 from keras_tasks import network, slope
 
 import lrcore
-from lrcore.bindings.keras import SGDR, Schedule, ScheduleCallback, layer_rates, learning_rate
+from lrcore.bindings.keras import SGDR, Schedule, ScheduleCallback, _optimizers, layer_rates, learning_rate, scheduled
 from lrcore.groups import ByName
 
 TASKS = {}
@@ -35,21 +35,51 @@ class Taken(keras.callbacks.Callback):
             weight = self.model.trainable_variables[0]
             self.seen.append(-keras.ops.convert_to_numpy(weight).item())
             weight.assign(np.zeros((1, 1), np.float32))
+            for velocity in velocities(self.model.optimizer):
+                velocity.assign(-np.ones((1, 1), np.float32))
 
 
 SHARE = 0.5  # of the layer rates
 
 
+def velocities(optimizer):
+    """Of -1: an update at a rate of 0 takes its momentum from the weight."""
+    return getattr(_optimizers.unwrapped(optimizer), "momentums", [])
+
+
+def optimizer_of(driver, schedule, micro_batches):
+    count = micro_batches if micro_batches > 1 else None
+    if driver == "scheduled":
+        momentum = keras.optimizers.SGD(0.0, momentum=0.5, gradient_accumulation_steps=count)
+        return scheduled(momentum, momentum=schedule)
+    rate = Schedule(schedule) if driver in ("Schedule", "layer_rates") else 0.75
+    return keras.optimizers.SGD(rate, gradient_accumulation_steps=count)
+
+
+def has_layer_rates(driver, way):
+    return driver == "layer_rates" or (driver in CALLBACKS and way == "nested")
+
+
 def contract_model(driver, way, schedule, micro_batches):
     """Nested: within a LossScaleOptimizer, and where a callback drives it with layer rates around that."""
-    rate = Schedule(schedule) if driver == "Schedule" else 0.75
-    optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=micro_batches if micro_batches > 1 else None)
+    optimizer = optimizer_of(driver, schedule, micro_batches)
     model = network(optimizer)
     if way == "nested":
-        nested = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
-        nested = nested if driver == "Schedule" else layer_rates(nested, model, [ByName("kernel", SHARE)])
-        model.compile(nested, loss=slope, jit_compile=model.jit_compile)
-    model.optimizer.build(model.trainable_variables)
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
+    if has_layer_rates(driver, way):
+        optimizer = layer_rates(optimizer, model, [ByName("kernel", SHARE)])
+    model.compile(optimizer, loss=slope, jit_compile=model.jit_compile)
+    optimizer.build(model.trainable_variables)
+    for velocity in velocities(optimizer):
+        velocity.assign(-np.ones((1, 1), np.float32))
+    return model
+
+
+def loaded(path, driver, schedule):
+    model = keras.models.load_model(path, custom_objects={"slope": slope})
+    if driver == "scheduled":
+        scheduled(model.optimizer, momentum=schedule)
+        model.compile(model.optimizer, loss=slope, jit_compile=model.jit_compile)
     return model
 
 
@@ -58,7 +88,14 @@ def sgdr_of(cycle):
     return SGDR(cycle.schedule.init_value, cycle.schedule.end_value, cycle.period, cycle.period_mult, keep=0)
 
 
-CALLBACKS = {"ScheduleCallback": ScheduleCallback, "SGDR": sgdr_of}
+def function_of(cycle):
+    """One that knows only the rate that stands there; the model's first, the last of a turn, comes before all."""
+    turn = cycle.schedule.values
+    following = dict(zip(turn, [*turn[1:], turn[0]], strict=True))
+    return ScheduleCallback(lambda _, rate: following[rate], unit="batch")
+
+
+CALLBACKS = {"ScheduleCallback": ScheduleCallback, "SGDR": sgdr_of, "function": function_of}
 
 
 def taken(model, updates, driver, schedule, micro_batches=1):
@@ -75,7 +112,7 @@ def contract(driver, way, schedules, path, run):
     count, found, model = micro_batches if way == "accumulated" else 1, {}, None
     for name, given in schedules.items():
         schedule = lrcore.from_dict(given)
-        if driver == "Schedule" or model is None or way == "resumed":
+        if driver not in CALLBACKS or model is None or way == "resumed":
             model = contract_model(driver, way, schedule, count)
             begin = [keras.ops.convert_to_numpy(each) for each in model.optimizer.variables]
         for variable, value in zip(model.optimizer.variables, begin, strict=True):
@@ -83,11 +120,11 @@ def contract(driver, way, schedules, path, run):
         if way == "resumed":
             seen = taken(model, stop, driver, schedule)
             model.save(path)
-            model = keras.models.load_model(path, custom_objects={"slope": slope})
+            model = loaded(path, driver, schedule)
             seen += taken(model, updates - stop, driver, schedule)
         else:
             seen = taken(model, updates, driver, schedule, count)
-        share = SHARE if driver in CALLBACKS and way == "nested" else 1.0
+        share = SHARE if has_layer_rates(driver, way) else 1.0
         found[name] = [rate / share for rate in seen]
     return found
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from keras_trainer import BACKENDS, begin
+from tf1_arguments import SCHEDULES
 
 import lrcore as lr
 from cases import CASES
@@ -56,6 +57,8 @@ KERAS = ("tensorflow", "jax", "torch")  # its backends
 # Of each kind: for a framework that compiles each schedule anew.
 KINDS = ("warm-up and cosine", "restarts that grow, without an end", "one cycle", "pieces", "a table")
 FEW = {name: TELLING[name] for name in KINDS}
+ONE = {KINDS[1]: TELLING[KINDS[1]]}
+FOUR = {"four in turn": lr.Cycle(lr.Piecewise([1, 2, 3], [1.0, 0.5, 0.25, 0.75]), 4)}  # of a function that remembers
 PIECES = {name: s for name, s in ALL.items() if isinstance(s, lr.Piecewise) and s.side == "left"}
 RESTARTS = {
     "growing": TELLING["restarts that grow, without an end"],
@@ -84,14 +87,19 @@ BINDINGS = {
     "torch LambdaLR": Binding("torch", "LambdaLR", dtype=np.float64),
     "torch DeviceSchedule": Binding("torch", "DeviceSchedule"),
     "Keras Schedule, by hand on torch": Binding("keras", "by hand"),
-    **{f"Keras Schedule, {name}": Binding("keras", f"Schedule {name}", TELLING, FEW) for name in KERAS},
+    **{f"Keras Schedule, {name}": Binding("keras", f"Schedule {name}", TELLING | MORE, FEW) for name in KERAS},
+    **{f"Keras layer_rates, {name}": Binding("keras", f"layer_rates {name}", ONE, ONE) for name in KERAS},
+    **{f"Keras scheduled, {name}": Binding("keras", f"scheduled {name}", ONE, ONE) for name in KERAS},
     **{f"Keras ScheduleCallback, {name}": Binding("keras", f"ScheduleCallback {name}", FEW, FEW) for name in KERAS},
+    **{f"Keras function, {name}": Binding("keras", f"function {name}", FOUR, FOUR) for name in KERAS},
     **{f"Keras SGDR, {name}": Binding("keras", f"SGDR {name}", RESTARTS, RESTARTS) for name in KERAS},
     "tf1 learning_rate": Binding("tf1", "learning_rate", TRACED, flushes=True),
     "tf1 piecewise_constant": Binding("tf1", "piecewise_constant", PIECES, PIECES),
+    "tf1 decays": Binding("tf1", "decays", SCHEDULES, SCHEDULES),
     "optax schedule": Binding("optax", "schedule", TRACED, flushes=True),
     "optax schedule, injected": Binding("optax", "schedule, injected", TELLING | MORE, flushes=True),
     "optax per_group": Binding("optax", "per_group", TELLING | MORE, flushes=True),
+    "optax scale_by_groups": Binding("optax", "scale_by_groups", TELLING | MORE, TELLING | MORE, flushes=True),
 }
 NEEDS = {"tensorflow": "tensorflow", "tf1": "tensorflow", "jax": "jax", "optax": "optax"}
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from tf1_arguments import DECAYS, START
 from tf1_runs import mode, nodes, outcome, result, values_in_a_graph  # noqa: F401 (mode is a fixture)
 
 from lrcore.dialects import tf1 as dialect
@@ -17,17 +18,6 @@ with warnings.catch_warnings():
 v1 = tf.compat.v1
 train = v1.train
 
-START = {"learning_rate": 0.125}
-DECAYS = {
-    "exponential_decay": {"decay_steps": 7, "decay_rate": 0.5},
-    "natural_exp_decay": {"decay_steps": 7, "decay_rate": 0.5},
-    "inverse_time_decay": {"decay_steps": 7, "decay_rate": 0.5},
-    "polynomial_decay": {"decay_steps": 20},
-    "cosine_decay": {"decay_steps": 20, "alpha": 0.125},
-    "cosine_decay_restarts": {"first_decay_steps": 7},
-    "linear_cosine_decay": {"decay_steps": 20},
-    "noisy_linear_cosine_decay": {"decay_steps": 20, "initial_variance": 0.0},
-}
 MORE = [
     *DECAYS.items(),
     ("exponential_decay", {"decay_steps": 7, "decay_rate": 0.5, "staircase": True}),
