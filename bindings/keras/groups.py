@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from lrcore import _check
-from lrcore.bindings.keras import _foreach
+from lrcore.bindings.keras import _foreach, _optimizers
 from lrcore.groups import Multiplier, Rule, multipliers
 
 HAS_DECAY = ("weight_decay", "adam_weight_decay")  # the second is Muon's, for what it does not orthogonalise
@@ -36,17 +36,19 @@ def layer_rates(optimizer: Any, model: Any, rules: Rule | Sequence[Rule]) -> Any
 
     The optimizer is saved and loaded with the model: `keras.models.load_model` brings the multipliers back once this
     module has been imported. Given an optimizer that has trained already, the new one goes on from its state; given one
-    with layer rates, its multipliers are replaced. Compile the model again then.
+    with layer rates, its multipliers are replaced. Compile the model again then. It must have been built with all
+    variables that train now: to unfreeze layers in stages, freeze them by rules, not by `trainable`.
 
     Args:
-        optimizer: an optimizer of Keras, or one within a `LossScaleOptimizer`. It is not changed.
+        optimizer: an optimizer of Keras, or one within a `LossScaleOptimizer`, of which `inner_optimizer` has the
+            `multipliers` then. It is not changed.
         model: the model, or a layer, with its variables: built.
         rules: the rules, or one.
 
     Raises:
         TypeError: no optimizer, no model, or no rules.
         ValueError: a model that is not built; a rule that matches nothing; all variables frozen; a part of a weight
-            decay that the optimizer does not have.
+            decay that the optimizer does not have; an optimizer that was built without a variable that trains.
 
     Also known as: Keras `MultiOptimizer` (of which each part clips by its own norm, and has its own `learning_rate`),
     TensorFlow Addons `MultiOptimizer`.
@@ -67,6 +69,7 @@ def layer_rates(optimizer: Any, model: Any, rules: Rule | Sequence[Rule]) -> Any
     """
     parameters = _parameters(model)
     _checked(optimizer)
+    _check_built(optimizer, model)
     found = multipliers(parameters, rules)
     if all(each.frozen for each in found.values()):
         raise ValueError(f"layer_rates.rules: expected a variable that trains, got {len(found)} that are frozen")
@@ -122,23 +125,30 @@ class LayerRates(keras.optimizers.Optimizer):
 
     def _parallel_update_step(self, grads: Any, variables: Any, learning_rate: Any) -> None:
         """On the torch backend most optimizers have this in the place of `update_step`."""
-        scales = [self._multiplier_of(variable).lr_scale for variable in variables]
-        _foreach.update(self, super()._parallel_update_step, grads, variables, learning_rate, scales)
+        groups = self._lrcore_rates.groups("rate", variables, lambda variable: self._multiplier_of(variable).lr_scale)
+        _foreach.update(self, super()._parallel_update_step, grads, variables, learning_rate, groups)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Each variable's decay is at its own rate: variables with the same factor in one call."""
         if not _decays(self):
             return
-        groups: dict[float, list[Any]] = {}
-        for variable in variables:
-            found = self._multiplier_of(variable)
-            factor = found.lr_scale * found.weight_decay_scale
-            if factor != 0.0 and self._use_weight_decay(variable):
-                groups.setdefault(factor, []).append(variable)
-        rate: Any = keras.ops.convert_to_tensor(self.learning_rate) if groups else None
+        groups = self._lrcore_rates.groups("decay", variables, self._decay_factor)
+        if not groups:
+            return
+        rate: Any = keras.ops.convert_to_tensor(self.learning_rate)
+        known = _optimizers.concrete(rate, float) if hasattr(super(), "_parallel_update_step") else None
+        if known is not None:
+            each = _foreach.Each([known * factor for factor, group in groups.items() for _ in group])
+            with self._lrcore_rates.taken_for(each):
+                super()._apply_weight_decay([variables[at] for group in groups.values() for at in group])
+            return
         for factor, group in groups.items():
             with self._lrcore_rates.taken_for(rate * factor):
-                super()._apply_weight_decay(group)
+                super()._apply_weight_decay([variables[at] for at in group])
+
+    def _decay_factor(self, variable: Any) -> float:
+        found = self._multiplier_of(variable)
+        return found.lr_scale * found.weight_decay_scale if self._use_weight_decay(variable) else 0.0
 
     def _get_current_learning_rate(self) -> Any:
         rate = self._lrcore_rates.rate
@@ -185,6 +195,7 @@ class _Rates:
         self.found = found
         self.paths: list[str] = []
         self.placed: list[Multiplier] = []
+        self.kept: dict[str, tuple[list[int], dict[float, list[int]]]] = {}
         self.rate: Any = None  # what the optimizer takes for its learning rate while it applies weight decay
 
     @contextmanager
@@ -194,6 +205,17 @@ class _Rates:
             yield
         finally:
             self.rate = None
+
+    def groups(self, name: str, variables: Sequence[Any], factor: Callable[[Any], float]) -> dict[float, list[int]]:
+        """Where the variables of each factor are in a list, without those of 0; kept, as an update mostly has all."""
+        ids, (known, groups) = list(map(id, variables)), self.kept.get(name, (None, {}))
+        if ids != known:
+            groups = {}
+            for at, variable in enumerate(variables):
+                groups.setdefault(factor(variable), []).append(at)
+            groups.pop(0.0, None)
+            self.kept[name] = ids, groups
+        return groups
 
     def place(self, variables: Sequence[Any]) -> None:
         """Finds the variables that the optimizer is built with.
@@ -210,6 +232,7 @@ class _Rates:
                 f"layer_rates: expected the variables of the model that it was given, got {unknown[0]!r}"
                 f"{_check.did_you_mean(unknown[0], self.found)}: call it again with the model that is trained"
             )
+        self.kept.clear()
         self.paths, self.placed = paths, [self.found[path] for path in paths]
 
     def to_save(self) -> list[tuple[str, Multiplier]]:
@@ -292,6 +315,19 @@ def _checked(optimizer: Any) -> None:
     # A MultiOptimizer has no learning rate that all of its parts share, and Keras before 3.13 has none.
     if isinstance(optimizer, getattr(keras.optimizers, "MultiOptimizer", ())):
         _check.refuse(where, "one optimizer for all variables", optimizer, TypeError)
+
+
+def _check_built(optimizer: Any, model: Any) -> None:
+    """Keras makes the state of all variables at once, and later refuses one that it does not know."""
+    built = getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables if optimizer.built else []
+    known = {id(variable) for variable in built} | {variable.path for variable in built}
+    unknown = [each.path for each in model.trainable_variables if known.isdisjoint((id(each), each.path))]
+    if built and unknown:
+        raise ValueError(
+            f"layer_rates.optimizer: expected one built with all variables that train, got one without {unknown[0]!r}: "
+            "give a new optimizer; to unfreeze layers in stages, build it with all of them and freeze by rules, "
+            "as lrcore.groups.Frozen, that a later layer_rates replaces"
+        )
 
 
 def _decays(optimizer: Any) -> bool:

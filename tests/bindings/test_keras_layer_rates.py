@@ -24,6 +24,7 @@ CLOSE = 2e-6
 # Each layer's multipliers of the learning rate and of the weight decay.
 LAYERS = {"a": (0.1, 1.0), "b": (1.0, 0.0), "c": (3.0, 0.5), "d": (0.0, 1.0)}
 MANY = {f"layer{at:02d}": (0.8 ** (10 - at), 1.0) for at in range(12)}
+MIXED = {"a": (0.1, 1.0), "b": (0.1, 0.5), "c": (3.0, 0.5), "d": (0.5, 1.0)}  # one for two layers, and one for each
 
 OPTIMIZERS = {
     "SGD": ("SGD", {}),
@@ -95,10 +96,14 @@ def test_each_layer_moves_as_with_an_optimizer_of_its_own(backend, name, setting
     assert distance(ask(backend, "together", asked), ask(backend, "separate", asked)) <= CLOSE
 
 
-@pytest.mark.parametrize("setting", ["plain", "global clipnorm"])
+@pytest.mark.parametrize(
+    ("layers", "setting"),
+    [(MANY, "plain"), (MANY, "global clipnorm"), (MIXED, "global clipnorm")],
+    ids=["many", "many, clipped", "mixed, clipped"],
+)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_many_groups_are_as_exact(name, setting):
-    asked = about(name, setting, MANY)
+def test_other_groups_are_as_exact(name, layers, setting):
+    asked = about(name, setting, layers)
     assert distance(ask("torch", "together", asked), ask("torch", "separate", asked)) <= CLOSE
 
 
@@ -295,6 +300,7 @@ def test_a_wrapped_optimizer_is_wrapped_again():
     step(made, model, 4.0)
     assert [float(weight[0, 0]) for weight in model.get_weights()[::2]] == [-0.5, -1.0]
     assert (made.initial_scale, made.dynamic_growth_steps) == (4.0, 7)
+    assert [each.lr_scale for each in made.inner_optimizer.multipliers.values()] == [0.5, 0.5, 1.0, 1.0]
     again = keras.optimizers.deserialize(keras.optimizers.serialize(made))
     assert isinstance(again.inner_optimizer, LayerRates)
     assert int(layer_rates(made, model, ByName("b/", 0.5)).iterations) == 1
@@ -341,6 +347,27 @@ def test_a_model_without_variables_is_refused():
         layer_rates(keras.optimizers.SGD(), keras.Sequential([keras.layers.Dense(2)]), ByName("a/", 2))
     with pytest.raises(TypeError, match=r"^layer_rates\.model: expected a model or a layer of Keras, got "):
         layer_rates(keras.optimizers.SGD(), [keras.Variable(1.0)], ByName("a/", 2))
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, keras.optimizers.LossScaleOptimizer], ids=["plain", "wrapped"])
+def test_an_optimizer_from_before_a_layer_was_unfrozen_is_refused(wrap):
+    model = model_of("a", "b")
+    model.layers[0].trainable = False
+    old = layer_rates(wrap(keras.optimizers.Adam()), model, ByName("b/", 2))
+    step(old, model)
+    model.layers[0].trainable = True
+    with pytest.raises(
+        ValueError, match=r"^layer_rates\.optimizer: expected one built with all .* without '.*a/kernel'"
+    ):
+        layer_rates(old, model, ByName("b/", 2))
+
+
+def test_layers_are_unfrozen_in_stages_by_rules():
+    model = model_of("a", "b", kernel_initializer="zeros")
+    first = layer_rates(keras.optimizers.SGD(1.0), model, Frozen("a/"))
+    step(first, model)
+    step(layer_rates(first, model, ByName("a/", 0.5)), model)
+    assert [float(weight[0, 0]) for weight in model.get_weights()[::2]] == [-0.5, -2.0]
 
 
 def test_another_model_is_refused():
