@@ -13,6 +13,7 @@ from lrcore.bindings.keras.schedule import Schedule
 
 # What an optimizer of Keras looks up at each update, if it has it.
 NAMES = ("momentum", "weight_decay", "beta_1", "beta_2", "rho", "adam_beta_1", "adam_beta_2", "adam_weight_decay")
+ALMOST_0 = 1e-30  # a momentum of what is saved: with 0 what is loaded would have no velocity
 
 
 def scheduled(optimizer: Any, **schedules: Rates | float) -> Any:
@@ -23,12 +24,16 @@ def scheduled(optimizer: Any, **schedules: Rates | float) -> Any:
     the attribute is computed within the step, like a learning rate that is a `Schedule`, and counts updates as that
     does.
 
+    They count the updates of this optimizer: in `fit(initial_epoch=3)` those of a new one begin at 0, where a
+    `ScheduleCallback` begins at that epoch.
+
     A momentum that a schedule gives may be 0: its velocity goes on. Adam and its kin correct the bias of their means as
     if the beta of now had always been; so does PyTorch.
 
-    The optimizer itself is changed, and keeps its state. It is saved as a plain one, with the numbers of then: call
-    this again after `load_model`. A pickle or a deep copy of the optimizer keeps the schedules, but not the state, like
-    all of Keras. Give it what `layer_rates` returns, not the other way round. Compile the model afterwards.
+    The optimizer itself is changed, and keeps its state. It is saved as a plain one, with the numbers of then, a
+    momentum of 0 as 1e-30, as Keras would load no velocity with 0: call this again after `load_model`. A pickle or a
+    deep copy of the optimizer keeps the schedules, but not the state, like all of Keras. Give it what `layer_rates`
+    returns, not the other way round. Compile the model afterwards.
 
     Args:
         optimizer: an optimizer of Keras, or one within a `LossScaleOptimizer`.
@@ -78,11 +83,19 @@ def _class(kind: Any, made: dict[str, Schedule]) -> type:
     body["from_config"] = classmethod(lambda _cls, *arguments, **named: kind.from_config(*arguments, **named))
     schedules = getattr(kind, "_lrcore_scheduled", {}) | {name: one.schedule for name, one in made.items()}
     body["__reduce__"] = lambda self: (_unpickled, (keras.optimizers.Optimizer.__reduce__(self)[1], schedules))
+    if "momentum" in schedules:
+        body["get_config"] = lambda self: _with_velocity(kind.get_config(self))
     body |= {"_lrcore_scheduled": schedules, "__module__": kind.__module__, "__doc__": kind.__doc__}
     scheduled_kind = type(kind.__name__, (kind,), body)
     if hasattr(kind, "_lrcore_kind"):  # of layer_rates: a saved model knows it by this name
         keras.saving.register_keras_serializable(package="lrcore", name="LayerRates")(scheduled_kind)
     return scheduled_kind
+
+
+def _with_velocity(config: dict[str, Any]) -> dict[str, Any]:
+    plain = config if "momentum" in config else config["optimizer"]["config"]  # the second is of layer_rates
+    plain["momentum"] = float(plain["momentum"]) or ALMOST_0
+    return config
 
 
 def _unpickled(saved: tuple[Any, ...], schedules: dict[str, Rates]) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from keras_layer_tasks import RATES, USUAL, gradient, network
 from keras_trainer import BACKENDS, ask
 
-from lrcore import Linear
+from lrcore import Cycle, Linear
 from lrcore.bindings.keras import layer_rates, scheduled
 from lrcore.groups import ByName
 
@@ -176,3 +176,34 @@ def test_a_copy_has_the_same_layer_rates(again):
     assert {path: each.lr_scale for path, each in made.multipliers.items()} == {
         path: each.lr_scale for path, each in optimizer.multipliers.items()
     }
+
+
+def without_momentum(_):
+    return keras.optimizers.SGD(0.5)
+
+
+def rms(_):
+    return keras.optimizers.RMSprop(0.5, momentum=0.9)
+
+
+@pytest.mark.parametrize("make", [plain, rated, without_momentum, rms])
+def test_what_was_saved_while_its_momentum_was_0_goes_on(make, tmp_path):
+    momentum = Cycle(Linear(0.0, 0.5, 2), 2)
+    model = network(LAYERS)
+    model.compile(scheduled(make(model), momentum=momentum), loss="mse")
+    train(model, 2)
+    assert model.optimizer.momentum == 0
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer.momentum == 1e-30
+    scheduled(loaded.optimizer, momentum=momentum)
+    train(model, 3)
+    train(loaded, 3)
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def train(model, updates):
+    for _ in range(updates):
+        grads = [keras.ops.ones(weight.shape) for weight in model.trainable_variables]
+        model.optimizer.apply(grads, model.trainable_variables)
