@@ -14,6 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAME = "lrcore_callbacks"  # of the model's attribute, and so of its part of a file
+CURE = (
+    "put BackupAndRestore and ModelCheckpoint after it in the list; what a file holds of callbacks comes back if the "
+    "model has them when the file is loaded: after load_model too, call callback.set_model(model) for each, and then "
+    "model.load_weights(file)"
+)
 
 
 class Shared:
@@ -22,29 +27,54 @@ class Shared:
     Keras gives callbacks no way to each other: the parameters are one dict in `fit` alone, but all have the model.
 
     Attributes:
-        members: the callbacks, in the order of their list.
+        joined: the callbacks of the list that has the model now, which may be that of an evaluation.
+        members: those that train, in the order of their list.
         driver: the one that sets the learning rate, while it trains.
         left_out: micro-batches of the epochs before the optimizer's first, of which its counter knows nothing.
+        is_counted: whether those are known.
         scaled: a rate before the plateaus scaled it, and the one that the optimizer got; None if there was none.
     """
 
     def __init__(self) -> None:
+        self.joined: list[Any] = []
         self.members: list[Any] = []
         self.driver: Any = None
         self.left_out = 0
+        self.is_counted = False
         self.scaled: tuple[float, float] | None = None
         self.is_complete = False
+        self._begun: list[Any] = []  # of a list whose first epoch is still to come
 
     def join(self, callback: Any) -> None:
         """Takes the next callback of a list, or the first one of another list."""
         if self.is_complete:
-            self.members, self.driver, self.is_complete = [], None, False
-        self.members.append(callback)
+            self.joined, self._begun, self.is_complete = [], [], False
+        self.joined = [*(one for one in self.joined if one is not callback), callback]  # it may have joined by hand
 
-    def named(self) -> Iterator[tuple[str, Any]]:
-        """The callbacks, by names that they have in another process too."""
+    def begin(self, callback: Any) -> None:
+        """The next callback of a list that begins to train."""
+        if any(one is callback for one in self._begun):
+            raise ValueError(
+                f"{type(callback).__name__}: expected to stand in the list of callbacks once, got it twice"
+            )
+        if not self._begun:
+            self.members, self.driver = list(self.joined), None
+        self._begun.append(callback)
+
+    def start(self) -> None:
+        """All have begun: what has joined by hand alone is none of them."""
+        if self._begun:
+            self.members, self._begun = self._begun, []
+
+    def end(self) -> None:
+        """The training has ended, perhaps before its first epoch."""
+        self._begun = []
+
+    @staticmethod
+    def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
+        """Callbacks, by names that they have in another process too."""
         count: dict[str, int] = {}
-        for member in self.members:
+        for member in callbacks:
             name = member.name_of_state()
             count[name] = count.get(name, 0) + 1
             yield f"{name} {count[name]}", member
@@ -59,7 +89,7 @@ class _Saved(keras.layers.Layer):
 
     def save_own_variables(self, store: Any) -> None:
         members = {}
-        for at, (name, member) in enumerate(self.shared.named()):
+        for at, (name, member) in enumerate(self.shared.named(self.shared.members)):
             state, arrays = member.state()
             members[name] = {"at": at, "state": state, "arrays": len(arrays)}
             for place, array in enumerate(arrays):
@@ -71,9 +101,9 @@ class _Saved(keras.layers.Layer):
         if "state" not in store.keys():  # noqa: SIM118 - of some files it is no dict
             return
         state = json.loads(np.asarray(store["state"]).astype(np.uint8).tobytes())
-        self.shared.left_out = state["left_out"]
+        self.shared.left_out, self.shared.is_counted = state["left_out"], True
         self.shared.scaled = tuple(state["scaled"]) if state["scaled"] else None
-        for name, member in self.shared.named():
+        for name, member in self.shared.named(self.shared.joined):
             saved = state["members"].get(name)
             if saved and saved["state"] is not None:
                 arrays = [np.asarray(store[f"{saved['at']}.{place}"]) for place in range(saved["arrays"])]
@@ -101,6 +131,11 @@ class Member(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """A list without parameters is complete by now."""
         self._complete()
+        self.shared.begin(self)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Forgets the list."""
+        self.shared.end()
 
     def _complete(self) -> None:
         if self.shared is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lrcore import Schedule as Rates, _check
 from lrcore.bindings.keras import _optimizers
-from lrcore.bindings.keras._shared import Member
+from lrcore.bindings.keras._shared import CURE, Member
 from lrcore.plateau import Plateau as Controller
 from lrcore.schedule import is_schedule
 
@@ -35,7 +35,12 @@ class ScheduleCallback(Member):
     By batches, the step is the number of updates that the optimizer has made: its own counter, which is saved and
     restored with it, also by `BackupAndRestore`, and which counts on where batches have another size. An optimizer
     that has made none when `fit(initial_epoch=...)` begins is a new one: the epochs left out are added to its counter,
-    then and in the fits that follow. By epochs, the step is the number of the epoch.
+    then and in the fits that follow: here, not for what counts by itself, as `scheduled` and `Schedule` do, which begin
+    with step 0 then. By epochs, the step is the number of the epoch.
+
+    What the optimizer's counter does not know, those epochs and the scale of a `Plateau`, is kept with the model's
+    weights and comes back as a `Plateau`'s state does, not by `load_model` alone. A fit that begins with a later epoch
+    warns if the batches before it are not those that are counted.
 
     Durations with units are bound to the run when it begins, to `epochs` of `fit` and the batches of an epoch. The
     rate that the last update of an epoch used stands in `history.history["learning_rate"]`.
@@ -43,8 +48,10 @@ class ScheduleCallback(Member):
     Args:
         schedule: a schedule, a number for a constant rate, or a function: of the step and the learning rate so far, as
             `scheduler(epoch, lr)`, or of the step alone, that gives a number or a tensor of one. The rate so far is
-            that of the optimizer, without the scale of a `Plateau`.
-        unit: "batch" counts updates, "epoch" epochs, from 0.
+            that of the optimizer, without the scale of a `Plateau`. With accumulated gradients a function of the rate
+            is asked once an update.
+        unit: "batch" counts updates, "epoch" epochs, from 0. By default functions are of the epoch, as those that are
+            written for Keras, and all else, schedules of Keras too, of the update.
 
     Attributes:
         value: the rate that was set last, as float64; None before.
@@ -68,22 +75,39 @@ class ScheduleCallback(Member):
         [0.375, 0.125, 0.0]
     """
 
-    def __init__(self, schedule: Given, unit: Literal["batch", "epoch"] = "batch") -> None:
+    def __init__(self, schedule: Given, unit: Literal["batch", "epoch"] | None = None) -> None:
         super().__init__()
         is_function = callable(schedule) and not isinstance(schedule, Rates | type)
         where = type(self).__name__
         self.schedule: Any = schedule if is_function else is_schedule(f"{where}.schedule", schedule)
-        self.unit: str = _unit(f"{where}.unit", unit)
+        self.unit: str = _usual_unit(self.schedule) if unit is None else _unit(f"{where}.unit", unit)
         self.value: float | None = None
         self._arguments = _arguments(self.schedule) if is_function else 1
         self._bound: Any = self.schedule
         self._epoch: int | None = None  # None until the first one of a training
+        self._optimizer: Any = None
+        self._evaluated: int | None = None  # the last step that a function of the rate was asked for
+
+    def set_model(self, model: Any) -> None:
+        """Another optimizer has made none of the updates."""
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not self._optimizer:
+            self._optimizer, self._evaluated = optimizer, None
+        super().set_model(model)
+
+    def state(self) -> tuple[Any, list[NDArray[Any]]]:
+        """What is saved."""
+        return self._evaluated, []
+
+    def restore(self, state: Any, arrays: list[NDArray[Any]]) -> None:
+        """Takes what was saved."""
+        self._evaluated = state
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Checks the optimizer, and binds the schedule to the run."""
         super().on_train_begin(logs)
         where = type(self).__name__
-        optimizer = _optimizers.settable(where, self.model.optimizer, f"a {where} would be idle")
+        optimizer = _optimizers.settable(where, self.model.optimizer, AS_NUMBER)
         if self.unit == "batch" and getattr(self.model, "steps_per_execution", 1) > 1:
             raise ValueError(
                 f"{where}: expected a model that calls back for each batch, got one with steps_per_execution="
@@ -105,13 +129,27 @@ class ScheduleCallback(Member):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the rate of an epoch."""
+        self.shared.start()
         for plateau in self._plateaus():  # whose turn may come later
             plateau.on_epoch_begin(epoch)
-        if self._epoch is None and self.unit == "batch" and _optimizers.count(self.model.optimizer) == 0:
-            self.shared.left_out = self._left_out(epoch)
+        if self._epoch is None and self.unit == "batch":
+            self._count(epoch)
         self._epoch = epoch
         if self.unit == "epoch":
             self._set(epoch)
+
+    def _count(self, epoch: int) -> None:
+        """Before the first epoch of a fit."""
+        count, steps = _optimizers.count(self.model.optimizer), (self.params or {}).get("steps")
+        if count == 0:
+            self.shared.left_out = self._left_out(epoch)
+        elif epoch > 0 and steps and not self.shared.is_counted and count != epoch * steps:
+            warnings.warn(
+                f"{type(self).__name__}: expected an optimizer that has seen the {epoch * steps} batches before epoch "
+                f"{epoch}, got one that has seen {count}, and goes on from there. If epochs were left out: {CURE}",
+                stacklevel=2,
+            )
+        self.shared.is_counted = True
 
     def _left_out(self, epochs: int) -> int:
         """The micro-batches of the epochs before the first one of a new optimizer."""
@@ -144,13 +182,24 @@ class ScheduleCallback(Member):
     def _set(self, step: int) -> None:
         optimizer = _optimizers.unwrapped(self.model.optimizer)
         has_memory = self._arguments == 2
-        value = _finite(self._bound(step, self._so_far(optimizer)) if has_memory else self._bound(step))
+        value = self._remembered(step, optimizer) if has_memory else self._number(self._bound(step))
         self.value = value
         for plateau in self._plateaus():
             self.value = plateau.plateau.scaled(self.value)
         _optimizers.set_rate(optimizer, self.value)
         is_scaled = has_memory and self.value != value
         self.shared.scaled = (value, _optimizers.rate_after(optimizer, None)) if is_scaled else None
+
+    def _remembered(self, step: int, optimizer: Any) -> float:
+        """What a function of the rate gives: once a step, of which accumulated gradients make several batches."""
+        so_far = self._so_far(optimizer)
+        if self.unit == "batch" and step == self._evaluated:
+            return so_far
+        self._evaluated = step
+        return self._number(self._bound(step, so_far))
+
+    def _number(self, given: Any) -> float:
+        return _finite(f"{type(self).__name__}.schedule", given)
 
     def _so_far(self, optimizer: Any) -> float:
         """The rate that a function is given: as long as nothing else has set one, without the scale of plateaus."""
@@ -163,7 +212,13 @@ class ScheduleCallback(Member):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Forgets the run."""
+        super().on_train_end(logs)
         self.shared.driver = None
+
+
+def _usual_unit(schedule: Any) -> str:
+    is_of_updates = isinstance(schedule, Rates | keras.optimizers.schedules.LearningRateSchedule)
+    return "batch" if is_of_updates else "epoch"
 
 
 def _arguments(function: Any) -> int:
@@ -177,14 +232,14 @@ def _arguments(function: Any) -> int:
     return 2 if several else 1
 
 
-def _finite(given: Any) -> float:
+def _finite(where: str, given: Any) -> float:
     """A number, of what a function gave."""
     try:
         value = float(given if isinstance(given, int | float) else ops.convert_to_numpy(given))
     except (TypeError, ValueError):
-        _check.refuse("ScheduleCallback.schedule", "a function that gives a number", given, TypeError)
+        _check.refuse(where, "a function that gives a number", given, TypeError)
     if not math.isfinite(value):
-        _check.refuse("ScheduleCallback.schedule", "a function that gives a finite number", value)
+        _check.refuse(where, "a function that gives a finite number", value)
     return value
 
 
@@ -195,9 +250,13 @@ class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
     `ReduceLROnPlateau` does: `max(factor * rate, min_lr)`, of the rate that the optimizer has.
 
     Its state, the best metric, the counts and the scale, is kept with the model's weights, in the files of
-    `BackupAndRestore`, `ModelCheckpoint` and `save_weights`, and comes back with them; put those callbacks after it in
-    the list. Several of one metric are told apart by their order. A fit that begins with epoch 0 forgets it, one with
-    an `initial_epoch` goes on; Keras always forgets.
+    `BackupAndRestore`, `ModelCheckpoint` and `save_weights`; put those callbacks after it in the list. It comes back
+    where the model has its callbacks when the file is loaded: by `BackupAndRestore`, but by `load_model`, or by
+    `load_weights` before `fit`, only if `callback.set_model(model)` is called for each, and then
+    `model.load_weights(file)`, which takes a `.keras` file too. Several of one metric are told apart by their order.
+
+    A fit that begins with epoch 0 forgets the state, one with an `initial_epoch` goes on, and warns if the epochs
+    before it are not those that were seen; Keras always forgets.
 
     Args:
         monitor: the metric, by its name in the logs.
@@ -248,6 +307,7 @@ class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
         )
         super().__init__(monitor, factor, patience, verbose, mode, min_delta, cooldown, min_lr)
         self._is_first = False
+        self._seen = 0  # epochs, those of the run before among them
 
     def name_of_state(self) -> str:
         """Its name in the files."""
@@ -255,11 +315,13 @@ class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
 
     def state(self) -> tuple[Any, list[NDArray[Any]]]:
         """What is saved."""
-        return self.plateau.state_dict(), []
+        return {**self.plateau.state_dict(), "seen": self._seen}, []
 
     def restore(self, state: Any, arrays: list[NDArray[Any]]) -> None:
         """Takes what was saved."""
         self.plateau.mode = state["mode"]  # which "auto" finds later
+        self._seen = state["seen"]
+        state = {name: value for name, value in state.items() if name != "seen"}
         self.plateau.load_state_dict(state, on_mismatch="keep_position")
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -270,8 +332,15 @@ class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Forgets what another run has left."""
+        self.shared.start()
         if self._is_first and epoch == 0:
             self.plateau.reset()
+        elif self._is_first and epoch != self._seen:
+            warnings.warn(
+                f"Plateau: expected to have seen the {epoch} epochs before this fit, got {self._seen}, with which it "
+                f"goes on. To bring its state back: {CURE}",
+                stacklevel=2,
+            )
         self._is_first = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -279,6 +348,7 @@ class Plateau(Member, keras.callbacks.ReduceLROnPlateau):
         optimizer = _optimizers.unwrapped(self.model.optimizer)
         logs = {} if logs is None else logs
         before = _optimizers.rate_after(optimizer, None)
+        self._seen = epoch + 1
         logs.setdefault("learning_rate", before)  # another plateau may have reduced it by now
         if self.monitor not in logs:
             listed = ", ".join(sorted(map(str, logs)))

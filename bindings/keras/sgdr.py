@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, Literal
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from lrcore import _check, recipes
 from lrcore._anatomy import is_restart
-from lrcore.bindings.keras._shared import aside
+from lrcore.bindings.keras._shared import CURE, aside
 from lrcore.bindings.keras.callbacks import ScheduleCallback
 
 _snapshots = _check.whole(0, what="a number of snapshots")
@@ -25,7 +27,9 @@ class SGDR(ScheduleCallback):
 
     A fit that goes on where the last one stopped goes on with its snapshots, one that begins with step 0 has none at
     first. Until it ends they are saved with the model's weights, in the files of `BackupAndRestore` and
-    `ModelCheckpoint`, which so hold several models, and come back with them; `keep` bounds their number.
+    `ModelCheckpoint`, which so hold several models; `keep` bounds their number. They come back as a `Plateau`'s state
+    does, by `BackupAndRestore`; by `load_model` only if `callback.set_model(model)` and then `model.load_weights(file)`
+    are called. A fit that begins behind a restart whose snapshot it does not know of warns.
 
     Args:
         init_value: the rate at each restart.
@@ -71,6 +75,7 @@ class SGDR(ScheduleCallback):
         self.path = None if path is None else os.fspath(path)
         self._kept: dict[int, list[NDArray[Any]]] = {}  # by the step of the restart
         self._kept_at = 0  # that of the last one
+        self._is_first = False  # before the first step of a training
 
     @property
     def snapshots(self) -> list[list[NDArray[Any]]]:
@@ -95,7 +100,19 @@ class SGDR(ScheduleCallback):
         size = len(arrays) // max(len(steps), 1)
         self._kept = {step: arrays[at * size : (at + 1) * size] for at, step in enumerate(steps)}
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Checks the optimizer, and binds the schedule to the run."""
+        super().on_train_begin(logs)
+        self._is_first = True
+
     def _set(self, step: int) -> None:
+        if self._is_first and step > self._bound.period and self._kept_at == 0 and self.keep != 0:
+            warnings.warn(
+                f"SGDR: expected to know of the cycles before step {step}, with which this fit begins, got no "
+                f"snapshots: those that come are the first. To bring others back: {CURE}",
+                stacklevel=2,
+            )
+        self._is_first = False
         self._keep(step)  # the weights are still those of the end of the cycle
         super()._set(step)
 
@@ -120,11 +137,11 @@ class SGDR(ScheduleCallback):
             self._keep(self._epoch + 1 if self.unit == "epoch" else self._updates())
         super().on_train_end(logs)
 
-    def predict(self, x: Any, **arguments: Any) -> NDArray[Any]:
-        """The mean of what the snapshots predict; the model keeps its weights.
+    def predict(self, x: Any, **arguments: Any) -> Any:
+        """The mean of what the snapshots predict, of each output by itself; the model keeps its weights.
 
         Args:
-            x: what `model.predict` takes, of a model with one output.
+            x: what `model.predict` takes.
             arguments: its other arguments.
 
         Raises:
@@ -137,7 +154,7 @@ class SGDR(ScheduleCallback):
             found = [self._predicted(weights, x, arguments) for weights in self.snapshots]
         finally:
             self.model.set_weights(before)
-        return np.asarray(np.mean(found, axis=0))
+        return keras.tree.map_structure(lambda *each: np.mean(each, axis=0), *found)
 
     def _predicted(self, weights: list[NDArray[Any]], x: Any, arguments: dict[str, Any]) -> Any:
         self.model.set_weights(weights)

@@ -2,6 +2,9 @@
 
 # ruff: noqa: ARG002, ARG005 - Keras names the arguments of callbacks
 
+import warnings
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 
@@ -162,11 +165,27 @@ def optimizer_of(schedule=None, every=None, loss_scale=None, rate=0.5, kind="SGD
     return scheduled(optimizer, **made) if made else optimizer
 
 
+@contextmanager
+def recorded():
+    """What callbacks warn of."""
+    said = []
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", UserWarning)
+        yield said
+    said += [str(one.message) for one in found if ": expected " in str(one.message)]
+
+
 @task
-def called(callbacks, batches, fits, optimizer=None, compiled=None, anew=False):
-    """Trains one model with callbacks, for some fits: the same callbacks, or each fit with its own."""
+def called(callbacks, batches, fits, optimizer=None, compiled=None, anew=False, join=None):
+    """Trains one model with callbacks, for some fits: the same callbacks, or each fit with its own.
+
+    They may have met the model before, by hand, or stand in the list twice.
+    """
     model = network(optimizer_of(**(optimizer or {})), **(compiled or {}))
     made, weights, histories = [callback(*one) for one in callbacks], [], []
+    for one in made if join == "by hand" else ():
+        one.set_model(model)
+    made = made * 2 if join == "twice" else made
     for one in fits:
         made = [callback(*one) for one in callbacks] if anew else made
         found, history = fit(model, **{"batches": batches, "callbacks": made, **one})
@@ -192,12 +211,31 @@ def interrupted(callbacks, batches, epochs, stop, path, optimizer=None, then=Non
         used[len(used) if at < 0 else at : 0] = [backup]
         ones, epoch = np.ones((count, 1), np.float32), {"epochs": epochs, "initial_epoch": initial_epoch}
         try:
-            history = model.fit(ones, ones, batch_size=1, verbose=0, callbacks=[*used, watch, *failure], **epoch)
+            with recorded() as warned:
+                history = model.fit(ones, ones, batch_size=1, verbose=0, callbacks=[*used, watch, *failure], **epoch)
             histories.append(history.history)
         except InterruptedError:
             pass
         weights += watch.seen
-    return {"weights": weights, "histories": histories, "kept": kept(used)}
+    return {"weights": weights, "histories": histories, "kept": kept(used), "warned": warned}
+
+
+@task
+def reloaded(callbacks, batches, fits, path, is_joined):
+    """Trains with a checkpoint of each epoch, loads the last one into a new model and trains on."""
+    model = network(optimizer_of())
+    checkpoint = keras.callbacks.ModelCheckpoint(path, save_weights_only=path.endswith(".h5"))
+    first, _ = fit(model, batches, [*(callback(*one) for one in callbacks), checkpoint], **fits[0])
+    is_whole = path.endswith(".keras")
+    model = keras.models.load_model(path, custom_objects={"slope": slope}) if is_whole else network(optimizer_of())
+    made = [callback(*one) for one in callbacks]
+    for one in made if is_joined else ():
+        one.set_model(model)
+    if is_joined or not is_whole:
+        model.load_weights(path)
+    with recorded() as warned:
+        then, _ = fit(model, batches, made, **fits[1])
+    return {"weights": first + then, "kept": kept(made), "warned": warned}
 
 
 @task

@@ -98,9 +98,9 @@ def test_durations_are_bound_to_the_run(backend):
 @pytest.mark.parametrize(
     ("given", "unit", "rates"),
     [
-        (["ScheduleCallback", {"schedule": "step", "unit": "epoch"}], 2, [0.5 / (k + 1) for k in range(5)]),
-        (["ScheduleCallback", {"schedule": "tensor", "unit": "epoch"}], 2, [0.5**k for k in range(2, 7)]),
-        (["ScheduleCallback", {"schedule": "tensor"}], 1, [0.5**k for k in range(2, 12)]),
+        (["ScheduleCallback", {"schedule": "step"}], 2, [0.5 / (k + 1) for k in range(5)]),
+        (["ScheduleCallback", {"schedule": "tensor"}], 2, [0.5**k for k in range(2, 7)]),
+        (["ScheduleCallback", {"schedule": "tensor", "unit": "batch"}], 1, [0.5**k for k in range(2, 12)]),
     ],
     ids=["of the epoch", "a tensor", "by batches"],
 )
@@ -113,7 +113,7 @@ def test_the_scheduler_of_the_article_does_what_it_does_in_keras(backend):
     found = [
         ask(backend, "called", callbacks=callbacks, batches=1, fits=[{"epochs": 15}], optimizer={"rate": 0.001})
         for callbacks in (
-            [["ScheduleCallback", {"schedule": "article", "unit": "epoch"}], LOGGER],
+            [["ScheduleCallback", {"schedule": "article"}], LOGGER],
             [["LearningRateScheduler", {"schedule": "article"}]],
         )
     ]
@@ -138,8 +138,8 @@ def test_what_it_cannot_set_is_refused(backend):
     by_schedule = {"callbacks": [["ScheduleCallback", {"schedule": 0.1}]], "batches": 2, "fits": [{}]}
     answer = ask(backend, "called", optimizer={"schedule": SPEC}, **by_schedule)
     assert (
-        "ScheduleCallback: expected an optimizer whose learning rate is a number, got one with Schedule"
-        in answer["error"]
+        "ScheduleCallback: expected an optimizer whose learning rate is a number, got one with Schedule: give the "
+        "optimizer a number, and the schedule to a ScheduleCallback" in answer["error"]
     )
     twice = by_schedule | {"callbacks": 2 * by_schedule["callbacks"]}
     assert (
@@ -151,6 +151,26 @@ def test_what_it_cannot_set_is_refused(backend):
         assert "expected a model that calls back for each batch, got one with steps_per_execution=2" in answer["error"]
     by_nothing = {"callbacks": [["ScheduleCallback", {"schedule": "nothing"}]], "batches": 2, "fits": [{}]}
     assert "expected a function that gives a number, got None" in ask(backend, "called", **by_nothing)["error"]
+
+
+class Mine(ScheduleCallback):
+    """One of a user's own."""
+
+
+@pytest.mark.parametrize("given", [None, math.nan])
+def test_a_function_is_refused_by_the_name_of_the_class(given):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    with pytest.raises((TypeError, ValueError), match=r"^Mine\.schedule: expected a function that gives a "):
+        model.fit(np.ones((2, 1)), np.ones(2), verbose=0, callbacks=[Mine(lambda _: given)])
+
+
+@pytest.mark.parametrize("unit", [None, "batch", "epoch"])
+def test_functions_are_of_the_epoch_and_schedules_of_the_update_unless_it_is_said(unit):
+    for of in (math.exp, lambda epoch, lr: lr * epoch):
+        assert ScheduleCallback(of, unit).unit == (unit or "epoch")
+    for of in (0.1, SCHEDULE, keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)):
+        assert ScheduleCallback(of, unit).unit == (unit or "batch")
 
 
 @pytest.mark.parametrize("given", ["cosine", None, True, keras.optimizers.schedules.LearningRateSchedule])
@@ -327,6 +347,22 @@ def test_it_keeps_the_weights_of_each_end(backend, unit, tmp_path):
 def test_it_keeps_the_last_ones(backend, keep):
     answer = ask(backend, "snapshots", arguments={**CYCLES, "period_mult": 1, "keep": keep}, batches=4, epochs=2)
     assert answer["kept"] == [answer["weights"][at] for at in ((5, 7) if keep else ())]
+
+
+def test_each_output_has_its_mean():
+    entry = keras.Input((1,))
+    model = keras.Model(entry, [keras.layers.Dense(1)(entry), keras.layers.Dense(2)(entry)])
+    model.compile(keras.optimizers.SGD(0.1), loss=["mse", "mse"])
+    ones, callback = np.ones((4, 1)), SGDR(0.1, 0.0, 2)
+    model.fit(ones, [ones, np.ones((4, 2))], 1, verbose=0, callbacks=[callback])
+    found = callback.predict(ones, verbose=0)
+    assert [one.shape for one in found] == [(4, 1), (4, 2)]
+    each = []
+    for weights in callback.snapshots:
+        model.set_weights(weights)
+        each.append(model.predict(ones, verbose=0))
+    for at, one in enumerate(found):
+        np.testing.assert_allclose(one, sum(part[at] for part in each) / 2, rtol=1e-6)
 
 
 def test_without_snapshots_there_is_no_ensemble():

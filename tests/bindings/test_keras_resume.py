@@ -40,7 +40,7 @@ def reduced(rates, factor=0.5, reductions=REDUCTIONS):
     return [rate * factor ** sum(at >= epoch for epoch in reductions) for at, rate in enumerate(rates)]
 
 
-FALLING = [0.5 * 0.75 ** (k + 1) for k in range(10)]
+FALLING = [0.5 * 0.75 ** (k + 1) for k in range(15)]
 
 
 # --- Functions of the rate so far, whose rate a plateau has scaled
@@ -50,7 +50,17 @@ FALLING = [0.5 * 0.75 ** (k + 1) for k in range(10)]
 def test_a_backup_brings_back_what_a_function_was_given(backend, unit, stop, tmp_path):
     callbacks = [scheduled_by("falling", unit), TELL, PLATEAU]
     asked = {"batches": 1, "epochs": 10, "stop": stop, "path": str(tmp_path / "backup")}
-    assert ask(backend, "interrupted", callbacks=callbacks, **asked)["weights"] == falling_by(reduced(FALLING))
+    assert ask(backend, "interrupted", callbacks=callbacks, **asked)["weights"] == falling_by(reduced(FALLING[:10]))
+
+
+def test_with_accumulated_gradients_a_function_is_asked_once_an_update(backend, tmp_path):
+    """Also beside a plateau, and where the backup was made between two micro-batches of an update."""
+    asked = {"batches": 3, "epochs": 10, "stop": 5, "path": str(tmp_path / "backup")}
+    accumulated = {"gradient_accumulation_steps": 2}
+    callbacks = [scheduled_by("falling"), TELL, PLATEAU]
+    answer = ask(backend, "interrupted", callbacks=callbacks, optimizer=accumulated, **asked)
+    scales = np.repeat(reduced([1.0] * 10), 3)[1::2]
+    assert answer["weights"][1::2] == falling_by(FALLING * scales)
 
 
 @pytest.mark.parametrize("anew", [False, True])
@@ -58,9 +68,9 @@ def test_a_function_goes_on_in_a_second_fit(backend, anew):
     """With callbacks made anew the plateau's scale is 1 again, until its patience has an end again."""
     fits = [{"epochs": 5}, {"epochs": 10, "initial_epoch": 5}]
     asked = {"callbacks": [scheduled_by("falling", "epoch"), TELL, PLATEAU], "batches": 1, "fits": fits}
-    rates = reduced(FALLING)
+    rates = reduced(FALLING[:10])
     if anew:
-        rates = [*rates[:5], *reduced(FALLING, reductions=[8])[5:]]
+        rates = [*rates[:5], *reduced(FALLING[:10], reductions=[8])[5:]]
     assert ask(backend, "called", anew=anew, **asked)["weights"] == falling_by(rates)
 
 
@@ -102,6 +112,16 @@ def test_two_plateaus_of_one_metric(backend, turned, schedule, tmp_path):
     assert answer["histories"][-1]["learning_rate"] == rates[6:]
 
 
+@pytest.mark.parametrize("join", ["by hand", "twice"])
+def test_each_counts_once(backend, join):
+    asked = {"callbacks": [TELL, PLATEAU, scheduled_by(SPEC)], "batches": 1, "fits": [{"epochs": 10}], "join": join}
+    answer = ask(backend, "called", **asked)
+    if join == "twice":
+        assert "Plateau: expected to stand in the list of callbacks once, got it twice" in answer["error"]
+    else:
+        assert answer["weights"] == falling_by(reduced(SCHEDULE.table(10)))
+
+
 # --- A loop of one's own
 
 
@@ -140,6 +160,50 @@ def test_also_in_a_backup(backend, tmp_path):
     asked = {"callbacks": [scheduled_by(SPEC)], "batches": 3, "epochs": 7, "initial_epoch": 3, "stop": 5}
     answer = ask(backend, "interrupted", then=6, path=str(tmp_path / "backup"), **asked)
     assert answer["weights"] == falling_by(SCHEDULE.table(6 + 2 * 6, start=9))
+
+
+# --- Files that are loaded before a fit
+
+LEFT_OUT = [{"epochs": 7, "initial_epoch": 1}, {"epochs": 10, "initial_epoch": 7}]
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.weights.h5"])
+def test_to_callbacks_that_have_the_model_a_file_brings_all_back(backend, name, tmp_path):
+    asked = {"callbacks": [scheduled_by(SPEC), TELL, PLATEAU], "batches": 1, "fits": LEFT_OUT, "is_joined": True}
+    answer = ask(backend, "reloaded", path=str(tmp_path / name), **asked)
+    assert answer["weights"] == falling_by(reduced(SCHEDULE.table(10))[1:])
+    assert answer["warned"] == []
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.weights.h5"])
+def test_without_them_it_is_said(backend, name, tmp_path):
+    asked = {"callbacks": [scheduled_by(SPEC), TELL, PLATEAU], "batches": 1, "fits": LEFT_OUT, "is_joined": False}
+    said = " ".join(ask(backend, "reloaded", path=str(tmp_path / name), **asked)["warned"])
+    assert "Plateau: expected to have seen the 7 epochs before this fit, got 0" in said
+    assert "ScheduleCallback: expected an optimizer that has seen the 7 batches before epoch 7, got one that" in said
+
+
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_so_it_is_with_snapshots(backend, is_joined, tmp_path):
+    fits = [{"epochs": 3}, {"epochs": 5, "initial_epoch": 3}]
+    asked = {"callbacks": [["SGDR", CYCLES]], "batches": 2, "fits": fits, "is_joined": is_joined}
+    answer = ask(backend, "reloaded", path=str(tmp_path / "a.keras"), **asked)
+    ends = answer["weights"][1::2]
+    if is_joined:
+        assert (answer["kept"], answer["warned"]) == (ends, [])
+    else:
+        assert answer["kept"] == ends[2:]
+        assert "SGDR: expected to know of the cycles before step 6" in answer["warned"][0]
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_backup_before_a_plateau_in_the_list_is_noticed(backend, at, tmp_path):
+    asked = {"callbacks": [TELL, PLATEAU], "batches": 1, "epochs": 10, "stop": 4, "at": at}
+    answer = ask(backend, "interrupted", path=str(tmp_path / "backup"), **asked)
+    if at == 0:
+        assert "Plateau: expected to have seen the 4 epochs before this fit, got 3" in answer["warned"][0]
+    else:
+        assert (answer["weights"], answer["warned"]) == (falling_by(reduced([0.5] * 10)), [])
 
 
 # --- SGDR
