@@ -21,10 +21,11 @@ from bench._measure import Kind, Line, Row, measured
 
 BACKENDS = ["tensorflow", "jax", "torch"]
 VARIABLES, SIDE = 100, 64
-BOUND = 1.3
+BOUND, MOST_GROUPS = 1.3, 24
 ROUNDS = 15
 UPDATES = 10  # of a round
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {})]
+FOREACH: list[tuple[str, dict[str, Any]]] = [("Lion", {}), ("Adagrad", {})]  # on torch, where the way depends on it
 
 
 def _variables() -> Any:
@@ -115,8 +116,9 @@ def _plain(name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
 def lines() -> Iterator[Line]:
     """Those of this process's backend."""
     backend = os.environ["KERAS_BACKEND"]
-    for name, arguments in OPTIMIZERS:
-        for groups in (4, 24):
+    on_torch = backend == "torch"
+    for name, arguments in OPTIMIZERS + FOREACH * on_torch:
+        for groups in (4, 24, 50, 100) if on_torch else (4, 24):
             yield Line(
                 topic="keras",
                 name=f"layer_rates on {backend}: {name}, {groups} multipliers",
@@ -125,7 +127,7 @@ def lines() -> Iterator[Line]:
                 count=UPDATES,
                 kind=Kind.COST,
                 unit="×",
-                bound=BOUND,
+                bound=BOUND if groups <= MOST_GROUPS else None,
                 tolerance=1e-6,
             )
     yield from _keras_fit.lines()
