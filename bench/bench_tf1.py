@@ -37,6 +37,12 @@ def _ours(step: Any) -> Any:
     return tf1.piecewise_constant(step, *_pieces(BOUNDARIES), name="lr")
 
 
+def _of_arrays(step: Any) -> Any:
+    from lrcore.bindings import tf1
+
+    return tf1.piecewise_constant(step, *map(np.array, _pieces(BOUNDARIES)), name="lr")
+
+
 def _theirs(step: Any) -> Any:
     import tensorflow as tf
 
@@ -96,6 +102,7 @@ def lines(quick: bool = False) -> Iterator[Line]:
     built, count = (1, 20) if quick else (5, 1000)
     many, few = f"{BOUNDARIES:,} boundaries", f"{THEIRS} boundaries of TensorFlow's own"
     yield Line("tf1", f"building {many}", _building(_ours, built), built, Kind.TIME, "ms", 50.0)
+    yield Line("tf1", f"building {many} in arrays", _building(_of_arrays, built), built, Kind.TIME, "ms", 50.0)
     yield Line("tf1", f"building {few}", _building(_theirs, 1), 1, Kind.TIME, "ms")
     runs: list[tuple[str, Callable[[Any], Any], float, float | None]] = [
         (many, _ours, 1.0 / (AT // EVERY + 1), 2.0),

@@ -67,6 +67,7 @@ CONTRACT = {
     "load of a typical .json": 1,
     "HTML of four schedules": 2000,
     "building 10,000 boundaries": 50,
+    "building 10,000 boundaries in arrays": 50,
     "running 10,000 boundaries, against reading the step": 2,
     "a CNN's training with a Monitor, 20 epochs": 1.02,
     **{
