@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+# Files of tests side by side, each with processes of TensorFlow, JAX and torch beside it: 4 GB a job.
+JOBS ?= 2
 
 BIN = $(VENV)/bin
 PY = $(BIN)/python
@@ -25,7 +27,7 @@ demo: $(VENV)/.lrcore $(VENV)/.demo  ## install, then run the main job on real d
 	$(BIN)/lrcore demo
 
 test: $(VENV)/.lrcore $(VENV)/.test $(VENV)/.peers  ## install what the tests need, then run them all
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 bench: $(VENV)/.lrcore $(VENV)/.bench  ## time everything against its bound and against other libraries
 	$(PY) -m bench
