@@ -71,7 +71,6 @@ def train(
     Returns:
         The losses of each step's batch before its update, (replicas, steps), and the weights at the end.
     """
-    torch.set_flush_denormal(True)
     distinct = sorted(set(seeds))
     where = torch.tensor([distinct.index(seed) for seed in seeds])
     weights = task.start(starts) if starts else task.start(distinct)[where]
@@ -201,6 +200,7 @@ def measured(task: Task, size: Size) -> Curves:
 def _one(name: str, size: Size) -> Curves:
     """Of one task, with the seconds of processor time that it took."""
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # of the whole process: numbers close to 0 would cost a diverging run seconds
     begun = time.process_time()
     found = measured(next(task for task in TASKS if task.name == name), size)
     return found | {f"{name}/seconds": np.array(time.process_time() - begun)}

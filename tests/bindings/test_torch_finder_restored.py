@@ -239,6 +239,7 @@ def test_the_schedule_goes_on_where_it_was(scheduler):
     goes_on_alike(scheduler=scheduler, optimizer="Adam")
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # by JAX, of other tests: the worker calls none of it
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("before", [0, 2, 8])
 def test_the_loader_goes_on_where_it_was(loader, before):
@@ -444,11 +445,18 @@ def lines_of(function, files, at, action):
     return count[0]
 
 
-def test_ctrl_c_at_any_line():
+@pytest.fixture
+def handler():
+    """Python's own handler of Ctrl-C, which tests side by side are without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_at_any_line(handler):
     """Also while all is put back: it waits then."""
     training = Training(optimizer="Adam", loader="in_order").updates(2)
     before, identities = training.state(), training.identities()
-    handler = signal.getsignal(signal.SIGINT)
 
     def find():
         training.find(test=RangeTest(1e-4, 1.0, steps=2), restarts=1, scaler=torch.amp.GradScaler("cpu"))
