@@ -21,6 +21,7 @@ from lrcore.finder import (
     best_probe,
     padded,
     probe_lrs,
+    probe_watch,
     suggest,
 )
 
@@ -169,8 +170,7 @@ class _Trial:
     def refined(self, lr: float) -> float:
         """The best of short runs around a rate, all side by side."""
         rates = probe_lrs(lr)
-        # Only what is no number any more ends them: a high rate may overshoot first and train well then.
-        watch = Watch(PROBE_STEPS, None, len(rates) * PROBE_RUNS)
+        watch = probe_watch(len(rates) * PROBE_RUNS)
         each = np.tile(np.repeat(rates, PROBE_RUNS), (PROBE_STEPS, 1))
         losses = self.run(each, watch, np.tile(np.arange(PROBE_RUNS), len(rates)), False)
         return best_probe(rates, padded(list(losses), PROBE_STEPS).reshape(len(rates), PROBE_RUNS, -1))

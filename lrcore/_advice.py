@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+from lrcore import _check
+
+OnFailure: TypeAlias = Literal["stop", "restore_and_lower"] | Callable[[Any], Any] | None
+
 # By what a rate is multiplied where no finder has said a better one. A net that dies in its first updates needs a rate
 # lower by two to three decades, as `bench/high_lr.py` measures; one that failed later, less.
 EARLY, LATE, RAISED = 1e-2, 1e-1, 10.0
+LOWERED = 0.1  # by what a binding does where no rate is advised
+KEEP_EVERY = 50  # updates, after which a binding keeps a state that is learning
 SAFE_SHIFT = 0.5  # standard deviations of a first layer's outputs by which Adam's first update may move them
 
 ABOUT = {
@@ -80,3 +89,13 @@ def advice(verdict: str, direction: str | None, lr: float | None, suggestion: fl
         if direction == "too_high":
             shown = shown.replace(", to", " with a learning rate of")
     return f"{ABOUT[verdict]}. {told.format(rate=shown)}."
+
+
+restores = _check.whole(0, 2**31, "a number of restores")
+
+
+def checked_action(where: str, given: Any) -> Any:
+    """What a binding is to do at an alarm: an `OnFailure`."""
+    if not (given is None or callable(given) or given in ("stop", "restore_and_lower")):
+        _check.refuse(where, "'stop', 'restore_and_lower', a function of a diagnosis, or None", given)
+    return given

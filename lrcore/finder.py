@@ -51,6 +51,7 @@ __all__ = [
     "best_probe",
     "padded",
     "probe_lrs",
+    "probe_watch",
     "published",
     "suggest",
 ]
@@ -307,6 +308,17 @@ def probe_lrs(lr: float) -> Floats:
         [0.001, 0.0032, 0.01, 0.032, 0.1]
     """
     return positive("probe_lrs", lr) * np.array(PROBES)
+
+
+def probe_watch(runs: int = 1) -> Watch:
+    """Ends runs at these rates at a loss that is no finite number alone: a high one may overshoot, and train well then.
+
+    Example:
+        >>> watch = probe_watch()
+        >>> [watch.observe(loss) for loss in (2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 900.0, float("nan"))][-2:]
+        [False, True]
+    """
+    return Watch(PROBE_STEPS, None, runs)
 
 
 def best_probe(lrs: ArrayLike, losses: ArrayLike) -> float:

@@ -7,7 +7,6 @@ and the SHA-256 of the values travel along: in the file, or for `.npy` beside it
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import FrozenInstanceError
@@ -83,7 +82,7 @@ def save_table(
         (0.1, 1000, True)
         >>> folder.cleanup()
     """
-    from lrcore import _replace, _tablefiles
+    from lrcore import _progress, _replace, _tablefiles
 
     if not isinstance(schedule, Schedule):
         _check.refuse("schedule", "a schedule", schedule, TypeError)
@@ -95,8 +94,9 @@ def save_table(
     asked = Path(path)
     empty = Record(spec_of(schedule), kept.name, int(start), n, "0" * 64, _version())
     _replace.check_room(asked, empty.nbytes)
+    bar = _progress.progress(progress, n, asked.name, "steps", is_long=n >= LONG, unit_scale=True)
     try:
-        with _progress(asked.name, n, progress) as advance, _replace.beside(asked) as file:
+        with bar as advance, _replace.beside(asked) as file:
             writer = _tablefiles.WRITERS[suffix](file, empty)
             try:
                 record = empty._replace(sha256=_write(schedule, empty, writer, threads, advance))
@@ -173,31 +173,6 @@ def _workers(threads: int) -> Iterator[Submit]:
 def _at_once(work: Callable[..., object], *arguments: object) -> Callable[[], object]:
     result = work(*arguments)
     return lambda: result
-
-
-@contextmanager
-def _progress(name: str, n: int, wanted: bool | None) -> Iterator[Callable[[int], object]]:
-    """What to call with the number of steps done."""
-    bar = _bar_class(n, wanted)
-    if bar is None:
-        yield lambda _: None
-        return
-    with bar(total=n, desc=name, unit=" steps", unit_scale=True) as shown:
-        yield shown.update
-
-
-def _bar_class(n: int, wanted: bool | None) -> Any:
-    if wanted is None and not (n >= LONG and sys.stderr is not None and sys.stderr.isatty()):
-        return None
-    if wanted is False:
-        return None
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        if wanted:
-            raise ImportError("progress=True needs tqdm: pip install 'lrcore[tables]'") from error
-        return None
-    return tqdm
 
 
 # ---- Reading ----

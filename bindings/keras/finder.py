@@ -26,6 +26,7 @@ from lrcore.finder import (
     best_probe,
     padded,
     probe_lrs,
+    probe_watch,
     suggest,
 )
 
@@ -317,8 +318,6 @@ def _refined(trial: Trial, lr: float) -> float:
     """The best of short runs around a rate."""
     rates = probe_lrs(lr)
     losses = [
-        # Only what is no number any more ends them: a high rate may overshoot first and train well then.
-        [_run(trial, np.full(PROBE_STEPS, rate), Watch(PROBE_STEPS, None), run) for run in range(PROBE_RUNS)]
-        for rate in rates
+        [_run(trial, np.full(PROBE_STEPS, rate), probe_watch(), run) for run in range(PROBE_RUNS)] for rate in rates
     ]
     return best_probe(rates, np.stack([padded(rows, PROBE_STEPS) for rows in losses]))

@@ -5,29 +5,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from lrcore import _check, monitor as core
+from lrcore import monitor as core
+from lrcore._advice import KEEP_EVERY, LOWERED, OnFailure, checked_action, restores
 from lrcore.bindings.keras import _optimizers
 from lrcore.bindings.keras._shared import Member
 from lrcore.bindings.keras._signals import Signals, copied
 from lrcore.bindings.keras.callbacks import ScheduleCallback
 from lrcore.monitor import Diagnosis
 
-KEEP_EVERY = 50  # updates; of a state that is learning
-LOWERED = 0.1  # where the advice names no rate
 AS_NUMBER = (
     "to lower it, it must be a variable: give the optimizer a number, and the schedule to a ScheduleCallback; or take "
     "on_failure='stop' or a function"
 )
-_restores = _check.whole(0, 2**31, "a number of restores")
-OnFailure = Literal["stop", "restore_and_lower"] | Callable[[Diagnosis], Any] | None
 
 
 class Monitor(Member):
@@ -99,9 +95,6 @@ class Monitor(Member):
         finder_lr: float | None = None,
     ) -> None:
         super().__init__()
-        if not (on_failure is None or callable(on_failure) or on_failure in ("stop", "restore_and_lower")):
-            what = "'stop', 'restore_and_lower', a function of a diagnosis, or None"
-            _check.refuse("Monitor.on_failure", what, on_failure)
         self._core = core.Monitor(
             prior_entropy=prior_entropy,
             label_counts=label_counts,
@@ -109,8 +102,8 @@ class Monitor(Member):
             batches_per_epoch=batches_per_epoch,
             finder_lr=finder_lr,
         )
-        self.on_failure = on_failure
-        self.max_restores: int = _restores("Monitor.max_restores", max_restores)
+        self.on_failure: OnFailure = checked_action("Monitor.on_failure", on_failure)
+        self.max_restores: int = restores("Monitor.max_restores", max_restores)
         self.diagnoses: list[Diagnosis] = []
         self.restores = 0
         self._probe = probe

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lrcore.bindings.torch._snapshot import Snapshot
 from lrcore.bindings.torch._trials import Looped, Task
 from lrcore.bindings.torch._votes import Votes
-from lrcore.finder import PROBE_STEPS, Watch
+from lrcore.finder import PROBE_STEPS, probe_watch
 
 Floats = NDArray[np.float64]
 LEAST = 0.1  # of the ratios
@@ -48,7 +48,7 @@ def measured(
     found = []
     for run in range(runs):
         seen = _Changes(groups)
-        looped.one(np.full(PROBE_STEPS, rate), Watch(PROBE_STEPS, None), run, runs, seen)
+        looped.one(np.full(PROBE_STEPS, rate), probe_watch(), run, runs, seen)
         shares = seen.shares()
         known = shares > 0.0
         ratios = np.ones(len(groups))

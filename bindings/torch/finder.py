@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
 
-from lrcore import _check
+from lrcore import _check, _progress
 from lrcore.bindings.torch._groupratios import measured
 from lrcore.bindings.torch._late import unwrapped
 from lrcore.bindings.torch._replicas import NotStackableError, Stacked
@@ -31,6 +29,7 @@ from lrcore.finder import (
     best_probe,
     padded,
     probe_lrs,
+    probe_watch,
     suggest,
 )
 
@@ -172,7 +171,8 @@ def find_lr(
     )
     votes = Votes()
     total = (runs * test.steps) * (2 if per_group else 1) + refine * PROBE_STEPS * PROBE_RUNS * 5
-    with _progress(total, progress, votes.rank) as tick:
+    wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
+    with _progress.progress(wanted if votes.rank == 0 else False, total, "find_lr", "updates") as tick:
         search = _Search(task, test, runs, votes, tick)
         return restoring(lambda: _snapshot(task, keep), lambda taken: search.found(taken, refine, per_group))
 
@@ -214,8 +214,7 @@ class _Search:
         losses = []
         for rate in rates:
             constant = np.full(PROBE_STEPS, rate)
-            # Only what is no number any more ends them: a high rate may overshoot first and train well then.
-            rows = self._trained(task, constant, lambda: [Watch(PROBE_STEPS, None) for _ in range(PROBE_RUNS)], False)
+            rows = self._trained(task, constant, lambda: [probe_watch() for _ in range(PROBE_RUNS)], False)
             losses.append(padded(rows, PROBE_STEPS))
         return float(self._votes.first(best_probe(rates, np.stack(losses))))
 
@@ -325,28 +324,3 @@ def _snapshot(task: Task, keep: Any) -> Snapshot:
     taken.keep_loader(task.loader)
     taken.keep_random({parameter.device.type for parameter in task.model.parameters()})
     return taken
-
-
-@contextmanager
-def _progress(total: int, wanted: bool | None, rank: int) -> Iterator[Tick]:
-    """What to call with numbers of updates done."""
-    bar = _bar(wanted) if rank == 0 else None
-    if bar is None:
-        yield lambda _: None
-        return
-    with bar(total=total, desc="find_lr", unit=" updates") as shown:
-        yield shown.update
-
-
-def _bar(wanted: bool | None) -> Any:
-    if wanted is not None:
-        _check.flag("find_lr.progress", wanted)
-    if wanted is False or (wanted is None and not (sys.stderr is not None and sys.stderr.isatty())):
-        return None
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        if wanted:
-            raise ImportError("progress=True needs tqdm: pip install 'lrcore[tables]'") from error
-        return None
-    return tqdm

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +12,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore import _check, monitor as core
+from lrcore._advice import KEEP_EVERY, LOWERED, OnFailure, checked_action, restores
 from lrcore.bindings.torch._board import ATTRIBUTE
 from lrcore.bindings.torch._late import unwrapped
 from lrcore.bindings.torch._signals import Signals
 from lrcore.monitor import Diagnosis
-
-KEEP_EVERY = 50  # updates; of a state that is learning
-LOWERED = 0.1  # where the advice names no rate
-_restores = _check.whole(0, 2**31, "a number of restores")
-OnFailure = Literal["stop", "restore_and_lower"] | Callable[[Diagnosis], Any] | None
 
 
 class TrainingFailedError(RuntimeError):
@@ -107,9 +102,6 @@ class Monitor:
                 _check.refuse(f"Monitor.{name}", f"a torch {kind.__name__}", given, TypeError)
         if loss_fn is not None and not isinstance(loss_fn, nn.Module):
             _check.refuse("Monitor.loss_fn", "a torch Module or None (else call observe)", loss_fn, TypeError)
-        if not (on_failure is None or callable(on_failure) or on_failure in ("stop", "restore_and_lower")):
-            what = "'stop', 'restore_and_lower', a function of a diagnosis, or None"
-            _check.refuse("Monitor.on_failure", what, on_failure)
         self._core = core.Monitor(
             prior_entropy=prior_entropy,
             label_counts=label_counts,
@@ -117,8 +109,8 @@ class Monitor:
             batches_per_epoch=batches_per_epoch,
             finder_lr=finder_lr,
         )
-        self.on_failure = on_failure
-        self.max_restores: int = _restores("Monitor.max_restores", max_restores)
+        self.on_failure: OnFailure = checked_action("Monitor.on_failure", on_failure)
+        self.max_restores: int = restores("Monitor.max_restores", max_restores)
         self.alarms: list[Diagnosis] = []
         self.restores = 0
         self._model, self._optimizer, self._scheduler = model, unwrapped(optimizer), scheduler
