@@ -78,7 +78,7 @@ def test_the_engine_calls_no_function_of_libm(installed):
     assert not symbols & LIBM
 
 
-@pytest.mark.parametrize("folder", ["lrcore", "bindings", "tests", "bench"])
+@pytest.mark.parametrize("folder", ["lrcore", "bindings", "tests", "bench", "examples"])
 def test_the_sdist_holds_the_sources(sdist, folder):
     sources = set()
     for pattern in ["**/*.py", "**/*.pyi", "**/*.json", "**/*.pyx", "**/*.h", "**/py.typed"]:
