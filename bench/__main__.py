@@ -8,7 +8,6 @@ import argparse
 import datetime
 import importlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -19,16 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import lrcore
-from bench._measure import FREE, Row, measured
+from bench._measure import FREE, Row
+from bench._page import write_page
+from bench._worker import rows_of, streamed
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-ROUNDS = 11
-QUICK_ROUNDS = 5
+MOST_NAMED = 8  # noisy lines
 
-# In the order of the table. A module has `lines(quick)`, timed here, or `rows()`, measured by itself.
+# In the order of the table. A module has `lines(quick)`, timed here, or `rows(quick)`, measured by itself; one with
+# `PARTS` is run by `_worker`, each part in a process of its own.
 TOPICS = [
     "fill",
+    "peers",
+    "scaling",
     "take",
     "calls",
     "smooth",
@@ -37,14 +40,15 @@ TOPICS = [
     "import",
     "cli",
     "tables",
+    "disk",
     "spec",
     "pictures",
     "torch",
+    "updates",
     "monitor",
     "tf1",
     "keras",
 ]
-TIMED = {"fill", "take", "calls", "smooth", "spec", "pictures", "insight", "torch", "monitor", "tf1"}
 
 LIBRARIES = [
     "numpy",
@@ -60,22 +64,20 @@ LIBRARIES = [
     "tensorflow-cpu",
     "keras",
 ]
-COLUMNS = "{topic:<8}  {line:<62}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
+COLUMNS = "{topic:<8}  {line:<66}  {ours:>13}  {bound:>7}  {median:>8}  {noise:>6}  {verdict:<8}  {detail}"
 
 
 # ---- What is measured, and on what ----
 
 
 def _rows_of(topic: str, quick: bool) -> Iterator[Row]:
-    if importlib.util.find_spec(f"bench.bench_{topic}") is None:
-        return
     module = importlib.import_module(f"bench.bench_{topic}")
-    if topic in TIMED:
-        yield from measured(module.lines(quick), QUICK_ROUNDS if quick else ROUNDS)
-    elif topic == "memory":
-        yield from module.rows(quick)
-    else:
-        yield from module.rows()
+    if not hasattr(module, "PARTS"):
+        yield from rows_of(module, quick)
+        return
+    environment = getattr(module, "environment", lambda _: {})
+    for part in module.PARTS:
+        yield from streamed(f"bench_{topic}", part, quick, environment(part))
 
 
 def _processor() -> str:
@@ -195,7 +197,8 @@ def _warnings(about: dict[str, Any], rows: list[Row]) -> Iterator[str]:
         )
     noisy = [row["line"] for row in rows if row.get("noise", 0.0) > 0.1]
     if noisy:
-        yield f"Rounds differed by more than 10 %: {'; '.join(noisy)}."
+        more = f" and {len(noisy) - MOST_NAMED} more" if len(noisy) > MOST_NAMED else ""
+        yield f"Rounds differed by more than 10 %: {'; '.join(noisy[:MOST_NAMED])}{more}."
 
 
 def _summary(rows: list[Row]) -> str:
@@ -215,6 +218,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=TOPICS, default=TOPICS, metavar="TOPIC", help=" ".join(TOPICS))
     parser.add_argument("--json", type=Path, help="where to write; by default bench/results/, and nothing with --quick")
+    parser.add_argument(
+        "--page", action="store_true", help="only make the page and its pictures from what was measured"
+    )
     return parser.parse_args()
 
 
@@ -224,25 +230,45 @@ def _write(path: Path, about: dict[str, Any], rows: list[Row]) -> None:
     print(f"Written to {path}")
 
 
+def _measured(asked: argparse.Namespace, about: dict[str, Any]) -> list[Row]:
+    """All rows; when it is broken off, those that there are."""
+    rows: list[Row] = []
+    try:
+        for topic in asked.only:
+            for row in _rows_of(topic, asked.quick):
+                rows.append(row)
+                print(_shown(row), flush=True)
+    except KeyboardInterrupt:
+        about["broken_off"] = True
+    return rows
+
+
+def _path(about: dict[str, Any], topics: list[str]) -> Path:
+    """Named by the day, the commit, and the topics where they are not all."""
+    some = "" if topics == TOPICS else "-" + "-".join(topics)
+    return RESULTS / f"{about['date'][:10]}-{about['commit'].rstrip('+')}{some}.json"
+
+
 def main() -> None:
     asked = _arguments()
+    if asked.page:
+        write_page(RESULTS)
+        return
     about = _circumstances() | {"quick": asked.quick}
     print(_shown_circumstances(about))
     print(_heading())
-    rows: list[Row] = []
-    for topic in asked.only:
-        for row in _rows_of(topic, asked.quick):
-            rows.append(row)
-            print(_shown(row), flush=True)
+    rows = _measured(asked, about)
     about["load_after"] = _load()
     print(f"\n{_summary(rows)}")
     for warning in _warnings(about, rows):
         print(warning)
     path = asked.json
     if path is None and not asked.quick:
-        path = RESULTS / f"{about['date'][:10]}-{about['commit'].rstrip('+')}.json"
+        path = _path(about, asked.only)
     if path is not None:
         _write(path, about, rows)
+    if path is not None and path.parent == RESULTS:
+        write_page(RESULTS)
 
 
 if __name__ == "__main__":

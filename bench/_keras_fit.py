@@ -110,6 +110,7 @@ def lines() -> Iterator[Line]:
             unit="×",
             bound=bound,
             tolerance=TOLERANCE,
+            about={"backend": backend},
         )
     for name, read, rate, count, bound in (
         ("learning_rate(optimizer)", _number, _ours, READS, MOST),

@@ -38,76 +38,7 @@ def _blocks(size: int, block: int = BLOCK) -> list[slice]:
     return [slice(at, at + block) for at in range(0, size, block)]
 
 
-# ---- A cosine at consecutive steps ----
-
-
-def numpy_cosine(init: float, end: float, ramp: Floats, out: Floats) -> Callable[[], Floats]:
-    """In place: `ramp` holds the steps, already as floats, and nothing is allocated."""
-    middle, height = _half_wave(init, end)
-    turn = np.pi / ramp.size
-    blocks = _blocks(ramp.size)
-
-    def run() -> Floats:
-        for block in blocks:
-            part = out[block]
-            np.multiply(ramp[block], turn, out=part)
-            np.cos(part, out=part)
-            np.multiply(part, height, out=part)
-            np.add(part, middle, out=part)
-        return out
-
-    return run
-
-
-def numba_cosine(init: float, end: float, out: Floats) -> Callable[[], Floats]:
-    """One pass, compiled; the steps cost nothing."""
-    import numba
-
-    @numba.njit(parallel=False, fastmath=False)
-    def fill(middle: float, height: float, turn: float, out: Floats) -> None:
-        for step in range(out.size):
-            out[step] = middle + height * np.cos(turn * step)
-
-    middle, height = _half_wave(init, end)
-
-    def run() -> Floats:
-        fill(middle, height, np.pi / out.size, out)
-        return out
-
-    return run
-
-
-def numexpr_cosine(init: float, end: float, ramp: Floats, out: Floats) -> Callable[[], Floats]:
-    import numexpr
-
-    numexpr.set_num_threads(1)
-    middle, height = _half_wave(init, end)
-    names = {"ramp": ramp, "middle": middle, "height": height, "turn": np.pi / ramp.size}
-    return lambda: numexpr.evaluate("middle + height * cos(turn * ramp)", local_dict=names, out=out)
-
-
-def optax_cosine(init: float, end: float, size: int, dtype: str) -> Callable[[], Any]:
-    """Jitted with the steps made inside and with the last result's memory given back: page faults cost it a quarter."""
-    jax = _single_threaded_jax()
-    import optax
-
-    schedule = optax.cosine_decay_schedule(init, size, alpha=end / init)
-
-    def fill(room: Any) -> Any:
-        return schedule(jax.numpy.arange(size, dtype=room.dtype))
-
-    jitted = jax.jit(fill, donate_argnums=0, keep_unused=True)
-    room = jax.numpy.zeros(size, dtype)
-
-    def run() -> Any:
-        nonlocal room
-        room = jitted(room).block_until_ready()
-        return room
-
-    return run
-
-
-def _single_threaded_jax() -> Any:
+def single_threaded_jax() -> Any:
     """XLA makes as many threads as the process may use cores when its CPU client is created, and never more."""
     if hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)

@@ -1,4 +1,4 @@
-"""Tables of 50 M consecutive steps into a ready array: against a plain fill, against others, by two threads."""
+"""Tables of 50 M consecutive steps into a ready array: against a plain fill."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 import lrcore
-from bench import _peers
 from bench._measure import Kind, Line
 from bench._peers import Floats, Steps
 from lrcore import Schedule
@@ -35,14 +34,6 @@ class Arrays:
     @cached_property
     def out(self) -> Floats:
         return np.ones(self.size)
-
-    @cached_property
-    def single(self) -> np.ndarray:
-        return np.ones(self.size, np.float32)
-
-    @cached_property
-    def ramp(self) -> Floats:
-        return np.arange(self.size, dtype=np.float64)
 
 
 # ---- Formulas ----
@@ -176,10 +167,6 @@ def cases(steps: int) -> list[Case]:
 # ---- Lines ----
 
 
-def _table(schedule: Schedule, out: np.ndarray, threads: int = 1) -> Callable[[], np.ndarray]:
-    return lambda: schedule.table(out.size, out=out, threads=threads)
-
-
 def _against_fill(case: Case, arrays: Arrays) -> Line:
     return Line(
         topic="fill",
@@ -194,59 +181,7 @@ def _against_fill(case: Case, arrays: Arrays) -> Line:
     )
 
 
-def _against_peers(arrays: Arrays) -> Iterator[Line]:
-    size = arrays.size
-    schedule = lrcore.Cosine(PEAK, END, size)
-    peers: list[tuple[str, float, Callable[[], Callable[[], Floats]]]] = [
-        ("careful NumPy", 8.0, lambda: _peers.numpy_cosine(PEAK, END, arrays.ramp, arrays.out)),
-        ("numba", 5.0, lambda: _peers.numba_cosine(PEAK, END, arrays.out)),
-        ("numexpr", 5.0, lambda: _peers.numexpr_cosine(PEAK, END, arrays.ramp, arrays.out)),
-        ("jitted optax", 5.0, lambda: _peers.optax_cosine(PEAK, END, size, "float64")),
-    ]
-    for name, bound, make in peers:
-        yield Line(
-            topic="peers",
-            name=f"Cosine against {name}",
-            ours=lambda: schedule.table(size, out=arrays.out),
-            peer=_peers.on_first_call(make),
-            count=size,
-            kind=Kind.SPEEDUP,
-            unit="×",
-            bound=bound,
-            tolerance=1e-12,
-        )
-    yield Line(
-        topic="peers",
-        name="Cosine against jitted optax, float32",
-        ours=lambda: schedule.table(size, out=arrays.single),
-        peer=_peers.on_first_call(lambda: _peers.optax_cosine(PEAK, END, size, "float32")),
-        count=size,
-        kind=Kind.SPEEDUP,
-        unit="×",
-        tolerance=1e-6,
-        note="not the same work: its steps and its cosine are float32, ours is the float64 value rounded once",
-    )
-
-
-def _by_threads(arrays: Arrays) -> Line:
-    schedule = lrcore.Cosine(PEAK, END, arrays.size)
-    return Line(
-        topic="threads",
-        name="Cosine, two threads against one",
-        ours=lambda: schedule.table(arrays.size, out=arrays.out, threads=2),
-        peer=lambda: schedule.table(arrays.size, out=arrays.out),
-        count=arrays.size,
-        kind=Kind.SPEEDUP,
-        unit="×",
-        bound=1.7,
-        tolerance=0.0,
-        by_wall_clock=True,
-    )
-
-
 def lines(quick: bool = False) -> Iterator[Line]:
     arrays = Arrays(2_000_000 if quick else 50_000_000)
     for case in cases(arrays.size):
         yield _against_fill(case, arrays)
-    yield from _against_peers(arrays)
-    yield _by_threads(arrays)

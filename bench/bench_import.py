@@ -21,16 +21,16 @@ def import_ms(statement: str) -> float:
     return float(done.stdout)
 
 
-def cost_ms() -> float:
+def cost_ms(runs: int = RUNS) -> float:
     """Median over median, the two imports taking turns so that both see the same machine."""
-    pairs = [(import_ms("import numpy"), import_ms("from lrcore import warmup_cosine")) for _ in range(RUNS + 1)]
+    pairs = [(import_ms("import numpy"), import_ms("from lrcore import warmup_cosine")) for _ in range(runs + 1)]
     numpy_runs, lrcore_runs = zip(*pairs[1:], strict=True)  # the first pair reads a cold disk and writes bytecode
     return statistics.median(lrcore_runs) - statistics.median(numpy_runs)
 
 
-def rows() -> list[dict[str, object]]:
+def rows(quick: bool = False) -> list[dict[str, object]]:
     """One line of the benchmark table."""
-    ours = cost_ms()
+    ours = cost_ms(2 if quick else RUNS)
     return [
         {
             "topic": "import",

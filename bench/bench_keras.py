@@ -7,19 +7,15 @@ process has one backend, so each has its own.
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from bench import _keras_fit
-from bench._measure import Kind, Line, Row, measured
+from bench._measure import Kind, Line
 
-BACKENDS = ["tensorflow", "jax", "torch"]
+PARTS = ("tensorflow", "jax", "torch")
 VARIABLES, SIDE = 100, 64
 BOUND, MOST_GROUPS = 1.3, 24
 ROUNDS = 15
@@ -113,12 +109,18 @@ def _plain(name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
     return make
 
 
-def lines() -> Iterator[Line]:
-    """Those of this process's backend."""
+def environment(part: str) -> dict[str, str]:
+    return {"KERAS_BACKEND": part}
+
+
+def lines(quick: bool = False, parts: tuple[str, ...] = PARTS) -> Iterator[Line]:
+    """Those of this process's backend, which has to be one of `parts`."""
     backend = os.environ["KERAS_BACKEND"]
+    assert backend in parts
     on_torch = backend == "torch"
-    for name, arguments in OPTIMIZERS + FOREACH * on_torch:
-        for groups in (4, 24, 50, 100) if on_torch else (4, 24):
+    optimizers = OPTIMIZERS[:1] if quick else OPTIMIZERS + FOREACH * on_torch
+    for name, arguments in optimizers:
+        for groups in (4, 24, 50, 100) if on_torch and not quick else (4, 24):
             yield Line(
                 topic="keras",
                 name=f"layer_rates on {backend}: {name}, {groups} multipliers",
@@ -129,22 +131,6 @@ def lines() -> Iterator[Line]:
                 unit="×",
                 bound=BOUND if groups <= MOST_GROUPS else None,
                 tolerance=1e-6,
+                about={"backend": backend},
             )
     yield from _keras_fit.lines()
-
-
-def rows() -> list[Row]:
-    """The lines of all backends that are installed."""
-    found: list[Row] = []
-    for backend in filter(importlib.util.find_spec, BACKENDS):
-        env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-W", "ignore", "-m", "bench.bench_keras"]
-        done = subprocess.run(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-        )
-        found += json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-if __name__ == "__main__":
-    print(json.dumps(list(measured(lines(), ROUNDS))))

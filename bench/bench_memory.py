@@ -6,7 +6,10 @@ been freed that could be used again. Only Linux lets a process forget its peak s
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from bench._measure import Row
 
 BOUND_MIB = 1.0
 PAGES = Path("/proc/self/clear_refs")
@@ -29,28 +32,52 @@ table = schedule.table(size, threads=threads)
 print((resident("VmHWM") - before) / 1024 - table.nbytes / 2**20)
 """
 
+STREAM = """
+import numpy, lrcore
 
-def extra_mib(size: int, threads: int) -> float:
-    probe = PROBE.format(size=size, threads=threads)
+def resident(field):
+    for line in open("/proc/self/status"):
+        if line.startswith(field):
+            return int(line.split()[1])
+
+steps, block = {size}, numpy.zeros(1 << 20)
+schedule = lrcore.warmup_cosine(0.1, 1e-5, steps // 20, steps)
+schedule.table(len(block), out=block)
+with open("/proc/self/clear_refs", "w") as forget_peak:
+    forget_peak.write("5")
+before = resident("VmRSS")
+for start in range(0, steps, len(block)):
+    part = block[: steps - start]
+    schedule.table(len(part), start, out=part)
+print((resident("VmHWM") - before) / 1024)
+"""
+
+
+def extra_mib(size: int, threads: int, probe: str = PROBE) -> float:
+    probe = probe.format(size=size, threads=threads)
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
-def rows(quick: bool = False) -> list[dict[str, object]]:
-    """The worst of three processes, with one thread and with two."""
-    if not PAGES.exists():
-        return [_row(threads, None, "not measured: needs Linux") for threads in (1, 2)]
+def rows(quick: bool = False) -> Iterator[Row]:
+    """Of tables the worst of three processes, with one thread and with two; and of streams through one block."""
     size = 2_000_000 if quick else 50_000_000
-    return [_row(threads, max(extra_mib(size, threads) for _ in range(3)), "") for threads in (1, 2)]
+    for threads in (1, 2):
+        line = f"table's peak beyond its output, {threads} thread{'s' * (threads > 1)}"
+        yield _row(line, lambda threads=threads: max(extra_mib(size, threads) for _ in range(3)))
+    for steps in (10**6, 10**7 if quick else 10**9):
+        line = f"streaming {steps:,} steps, beyond a block of a million"
+        yield _row(line, lambda steps=steps: extra_mib(steps, 1, STREAM))
 
 
-def _row(threads: int, ours: float | None, note: str) -> dict[str, object]:
+def _row(line: str, measure: Callable[[], float]) -> Row:
+    ours = measure() if PAGES.exists() else None
     return {
         "topic": "memory",
-        "line": f"table's peak beyond its output, {threads} thread{'s' * (threads > 1)}",
+        "line": line,
         "ours": ours,
         "unit": "MiB",
         "bound": BOUND_MIB,
         "met": None if ours is None else ours <= BOUND_MIB,
-        "note": note,
+        "note": "not measured: needs Linux" if ours is None else "",
     }

@@ -16,6 +16,7 @@ from bench._measure import Kind, Line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PARTS = ("torch",)  # a process of its own: see `_worker`
 EPOCHS, BATCHES, BATCH, CLASSES = 20, 15, 32, 10
 BOUND = 1.02
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +63,13 @@ def best_of_turns(*works: Callable[[], object]) -> list[float]:
     return [min(times) for times in zip(*rounds, strict=True)]
 
 
-def write_rows(folder: Path) -> list[Row]:
-    values = SCHEDULE.table(STEPS)
+def write_rows(folder: Path, steps: int = STEPS) -> list[Row]:
+    values = SCHEDULE.table(steps)
     ours = [(".npy", 1), (".npy", 2), (".safetensors", 2), (".parquet", 2)]
     by_numpy, *times = best_of_turns(
         lambda: save_by_numpy(folder / "numpy.npy", values),
         *(
-            lambda name=folder / f"ours{suffix}", threads=threads: save_table(SCHEDULE, name, STEPS, threads=threads)
+            lambda name=folder / f"ours{suffix}", threads=threads: save_table(SCHEDULE, name, steps, threads=threads)
             for suffix, threads in ours
         ),
     )
@@ -96,11 +96,12 @@ def open_rows(folder: Path) -> list[Row]:
     ]
 
 
-def memory_row(folder: Path, threads: int) -> Row:
+def memory_row(folder: Path, threads: int, steps: int = 5 * STEPS) -> Row:
     """In a process of its own, which has written a table before: what is loaded at the first does not count."""
-    command = [sys.executable, "-c", PEAK, str(folder / "peak.npy"), str(5 * STEPS), str(threads)]
+    command = [sys.executable, "-c", PEAK, str(folder / "peak.npy"), str(steps), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    line = f"memory of writing {5 * STEPS:.0e} steps, {threads} thread{'s' * (threads > 1)}"
+    (folder / "peak.npy").unlink()
+    line = f"memory of writing {steps:.0e} steps, {threads} thread{'s' * (threads > 1)}"
     return _row(line, float(done.stdout), "MiB", bound=BOUND_MIB)
 
 
@@ -112,12 +113,15 @@ def _row(
     return row | {"note": note}
 
 
-def rows() -> list[Row]:
+def rows(quick: bool = False) -> Iterator[Row]:
     """The lines of the benchmark table."""
+    steps = STEPS // 20 if quick else STEPS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        memory = [memory_row(folder, threads) for threads in (1, 2)]
-        return [*write_rows(folder), *open_rows(folder), *memory]
+        yield from write_rows(folder, steps)
+        yield from open_rows(folder)
+        for threads in (1, 2):
+            yield memory_row(folder, threads, 5 * steps)
 
 
 if __name__ == "__main__":

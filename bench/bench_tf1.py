@@ -19,6 +19,7 @@ from bench._measure import Kind, Line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PARTS = ("tensorflow",)  # a process of its own: see `_worker`
 BOUNDARIES = 10_000
 THEIRS = 30  # boundaries of TensorFlow's own
 EVERY = 1000  # updates between two boundaries

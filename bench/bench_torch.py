@@ -19,6 +19,7 @@ from lrcore.dialects import torch as dialect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PARTS = ("torch",)  # a process of its own: see `_worker`
 RUN = 50_000_000  # updates, more than all rounds take
 RATE, PEAK, WARM_UP = 0.1, 0.3, 100
 TOLERANCE = 1e-9
@@ -50,7 +51,7 @@ def _built(module: Any, name: str, optimizer: Any) -> Any:
     return module.OneCycleLR(optimizer, PEAK, RUN) if name == "OneCycleLR" else module.CosineAnnealingLR(optimizer, RUN)
 
 
-def _scheduler(name: str, optimizer: Any) -> Any:
+def by_scheduler(name: str, optimizer: Any) -> Any:
     from lrcore.bindings.torch import Scheduler
 
     return Scheduler(optimizer, _schedules()[name])
@@ -62,13 +63,13 @@ def _drop_in(name: str, optimizer: Any) -> Any:
     return _built(lr_scheduler, name, optimizer)
 
 
-def _torch(name: str, optimizer: Any) -> Any:
+def by_torch(name: str, optimizer: Any) -> Any:
     from torch.optim import lr_scheduler
 
     return _built(lr_scheduler, name, optimizer)
 
 
-def _stepping(make: Callable[[str, Any], Any], name: str, groups: int, count: int) -> Callable[[], NDArray[np.float64]]:
+def stepping(make: Callable[[str, Any], Any], name: str, groups: int, count: int) -> Callable[[], NDArray[np.float64]]:
     """Steps on by `count`; gives the learning rate then, for each of them."""
 
     @cache
@@ -101,12 +102,12 @@ def lines(quick: bool = False) -> Iterator[Line]:
     for groups, bound in BOUNDS.items():
         count = (200 if quick else 20_000) // groups
         for name in _schedules():
-            for what, make in (("Scheduler", _scheduler), ("drop-in", _drop_in)):
+            for what, make in (("Scheduler", by_scheduler), ("drop-in", _drop_in)):
                 yield Line(
                     topic="torch",
                     name=f"{what}.step() against {name}, {groups} group{'s' * (groups > 1)}",
-                    ours=_stepping(make, name, groups, count),
-                    peer=_stepping(_torch, name, groups, count),
+                    ours=stepping(make, name, groups, count),
+                    peer=stepping(by_torch, name, groups, count),
                     count=count,
                     kind=Kind.SPEEDUP,
                     unit="×",
@@ -117,5 +118,5 @@ def lines(quick: bool = False) -> Iterator[Line]:
     yield Line("torch", "a preview of a million updates", lambda: cosine.table(1_000_000), 1, Kind.TIME, "ms")
     built = 5 if quick else 200
     yield Line(
-        "torch", "building a Scheduler", _constructing(_scheduler, "CosineAnnealingLR", built), built, Kind.TIME, "µs"
+        "torch", "building a Scheduler", _constructing(by_scheduler, "CosineAnnealingLR", built), built, Kind.TIME, "µs"
     )

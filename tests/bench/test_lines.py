@@ -12,14 +12,18 @@ from bench import (
     bench_insight,
     bench_memory,
     bench_monitor,
+    bench_peers,
     bench_pictures,
+    bench_scaling,
     bench_smooth,
     bench_spec,
     bench_take,
     bench_tf1,
     bench_torch,
+    bench_updates,
 )
 from bench._measure import check
+from bench._worker import streamed
 
 MODULES = (
     bench_fill,
@@ -32,8 +36,17 @@ MODULES = (
     bench_torch,
     bench_monitor,
     bench_tf1,
+    bench_peers,
+    bench_scaling,
+    bench_updates,
 )
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
+# Not again what a second length or a constant rate takes to compile; and where a peer lacks a schedule, nothing is.
+COMPARED = [
+    line
+    for line in LINES
+    if line.about.get("steps") != "50 M" and "lacks" not in line.about and "constant rate" not in line.name
+]
 
 CONTRACT = {
     "Cosine": 4,
@@ -49,11 +62,11 @@ CONTRACT = {
     "Polynomial, power 0.9": 25,
     "Polynomial, power 2": 25,
     "Polynomial, power 3": 25,
-    "Cosine against careful NumPy": 8,
-    "Cosine against numba": 5,
-    "Cosine against numexpr": 5,
-    "Cosine against jitted optax": 5,
-    "Cosine, two threads against one": 1.7,
+    "Cosine, 50 M, against NumPy": 8,
+    "Cosine, 50 M, against numba": 5,
+    "Cosine, 50 M, against numexpr": 5,
+    "Cosine, 50 M, against optax": 5,
+    "Cosine, 2 threads against one": 1.7,
     "Cosine at random steps, against careful NumPy": 2,
     "warmup_cosine at random steps, against careful NumPy": 2,
     "1000-piece Piecewise at random steps, against careful NumPy": 2,
@@ -80,21 +93,34 @@ CONTRACT = {
 
 
 @pytest.fixture
-def own_jax():
-    """A peer sets jax to float64 for the whole process; not for the tests that follow."""
+def own_settings():
+    """A peer sets jax to float64 and torch to one thread, for the whole process; not for the tests that follow."""
+    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].config.update("jax_enable_x64", False)
+    if threads is not None:
+        sys.modules["torch"].set_num_threads(threads)
 
 
-@pytest.mark.usefixtures("own_jax")
+@pytest.mark.usefixtures("own_settings")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the peers: theirs to mend
-@pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
+@pytest.mark.parametrize("line", COMPARED, ids=lambda line: line.name)
 def test_what_is_compared_agrees(line):
     try:
         check(line)
     except ImportError as missing:
         pytest.skip(str(missing))
+
+
+def test_every_schedule_meets_every_peer_at_every_length():
+    """Of the 14 cells of a schedule each is measured, or says why there is nothing to measure."""
+    cells = {
+        (line.about["steps"], line.about["schedule"], line.about["peer"]) for line in bench_peers.lines(quick=True)
+    }
+    assert len(cells) == 2 * 8 * 7
+    lacking = {line.about["schedule"] for line in bench_peers.lines(quick=True) if "lacks" in line.about}
+    assert lacking == {"warmup_cosine", "one_cycle"}  # in Keras
 
 
 def test_every_bound_of_the_contract_has_its_line():
@@ -129,6 +155,18 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsy
     for row in written["lines"]:
         assert row["line"] in printed
     assert "bounds met" in printed
+
+
+def test_a_part_in_a_process_of_its_own_gives_its_rows():
+    rows = list(streamed("bench_spec", "all", True, {}))
+    assert [(row["line"], row["bound"]) for row in rows] == [(line.name, line.bound) for line in bench_spec.lines(True)]
+    assert all(row["rounds"] == 3 and row["ours"] > 0.0 for row in rows)
+
+
+def test_a_process_that_fails_leaves_a_row_that_says_so():
+    (row,) = streamed("bench_keras", "torch", True, {"KERAS_BACKEND": "abacus"})
+    assert (row["topic"], row["ours"], row["met"]) == ("keras", None, None)
+    assert row["note"].startswith("not measured: its process failed: AssertionError")
 
 
 @pytest.mark.parametrize(

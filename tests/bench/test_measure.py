@@ -140,3 +140,39 @@ def test_both_ends_are_among_the_places_compared():
     assert places(3).tolist() == [0, 1, 2]
     assert places(50_000_000)[[0, -1]].tolist() == [0, 49_999_999]
     assert len(places(50_000_000)) <= 100_001
+
+
+def test_a_peer_that_does_fewer_items_is_compared_by_the_item():
+    row = timed(Kind.SPEEDUP, ours=[1000], peer=[600], count=100, peer_count=20, bound=3.0)
+    assert row["ours"] == 3.0
+    assert (row["ours_ns"], row["peer_ns"]) == (10.0, 30.0)
+    assert row["met"] is True
+
+
+def test_only_the_items_that_both_have_are_compared():
+    few = line(lambda: np.arange(10.0), lambda: np.arange(4.0), peer_count=4)
+    check(few)
+    with pytest.raises(DisagreementError, match="at 3"):
+        check(line(lambda: np.arange(10.0), lambda: np.array([0.0, 1.0, 2.0, 4.0]), peer_count=4))
+
+
+@pytest.mark.parametrize("strays", [0, 1, 2])
+def test_a_peer_may_be_wrong_at_so_many_places(strays):
+    wrong = np.arange(10.0)
+    wrong[[2, 7]] += 1.0
+    odd = line(lambda: np.arange(10.0), lambda: wrong, strays=strays)
+    if strays == 2:
+        check(odd)
+        return
+    with pytest.raises(DisagreementError):
+        check(odd)
+
+
+def test_a_line_ends_when_its_time_is_over_but_not_before_three_rounds():
+    assert len(take_turns(line(lambda: None, lambda: None), rounds=9, longest=0.0).ours) == 3
+    assert len(take_turns(line(lambda: None, lambda: None), rounds=9).ours) == 9
+
+
+def test_a_place_in_a_picture_stands_in_the_row():
+    assert timed(Kind.TIME, [100], unit="ns", about={"size": 3})["about"] == {"size": 3}
+    assert "about" not in timed(Kind.TIME, [100], unit="ns")
