@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from bench.__main__ import RESULTS, _circumstances, _version
 from bench.compare_parabola import parabola
 from bench.compare_pictures import draw
 from bench.compare_report import page, results
-from bench.compare_statistics import against_baseline, at_restarts, best, difference, direction
+from bench.compare_statistics import against_baseline, at_restarts, best, both_fell, difference, direction
 from bench.compare_training import (
     BASELINE,
     DATA,
@@ -53,6 +54,7 @@ from bench.compare_training import (
 )
 
 NAME = "compare_schedules"
+RATES = ("found", "same")
 VALIDATION = ("val_acc", "val_loss")
 Floats = NDArray[np.float64]
 
@@ -131,15 +133,16 @@ def table_of(runs: dict[str, list[Run]]) -> dict[str, Any]:
     return {"models": models, "differences": differences, "best": leaders}
 
 
-def restart_rows(jobs: list[Job], size: Size) -> list[dict[str, Any]]:
+def restart_rows(curves: dict[str, Any], design: dict[str, Any]) -> list[dict[str, Any]]:
     """What happens at the restarts of the schedules that have some."""
-    rows = []
-    courses = [course for course in RESTARTING if course in size.courses and restarts(size.epochs)]
-    for course, framework, rate in ((c, f, r) for c in courses for f in FRAMEWORKS for r in ("found", "same")):
-        runs = _runs(jobs, framework, rate, course)
-        for metric in VALIDATION:
-            row = at_restarts(_curves(runs, metric), restarts(size.epochs))
-            about = {"schedule": course, "framework": framework, "rate": rate, "metric": metric}
+    rows, epochs = [], restarts(design["epochs"])
+    courses = [course for course in RESTARTING if course in design["courses"] and epochs]
+    for course, framework, rate in product(courses, FRAMEWORKS, RATES):
+        accuracy, loss = (np.array(curves[f"{framework}/{rate}/{course}"][metric]) for metric in VALIDATION)
+        together = both_fell(accuracy, loss, epochs)
+        for metric, each in zip(VALIDATION, (accuracy, loss), strict=True):
+            row = at_restarts(each, epochs)
+            about = {"schedule": course, "framework": framework, "rate": rate, "metric": metric, "both_fell": together}
             rows.append(about | row | {"says": direction(row)})
     return rows
 
@@ -150,7 +153,7 @@ def _retrained(jobs: list[Job]) -> dict[str, Any]:
         runs = [run for one in jobs if one.framework == framework for run in one.retrained]
         ends = {
             rate: {metric: [run.last(metric) for run in runs if run.rate == rate] for metric in VALIDATION}
-            for rate in ("found", "same")
+            for rate in RATES
         }
         found[framework] = {
             rate: {metric: _summary(values) for metric, values in of.items()} for rate, of in ends.items()
@@ -199,17 +202,18 @@ def figures(jobs: list[Job], data: str, size: Size) -> dict[str, Any]:
     """All that is said."""
     tables: dict[str, Any] = {framework: {} for framework in FRAMEWORKS}
     curves: dict[str, Any] = {}
-    for framework, rate in ((f, r) for f in FRAMEWORKS for r in ("found", "same")):
+    for framework, rate in product(FRAMEWORKS, RATES):
         runs = {course: _runs(jobs, framework, rate, course) for course in size.courses}
         tables[framework][rate] = table_of(runs)
         for course, each in runs.items():
-            kept = {metric: np.round(_curves(each, metric), 5).tolist() for metric in VALIDATION}
+            kept = {metric: np.round(_curves(each, metric), 6).tolist() for metric in VALIDATION}
             curves[f"{framework}/{rate}/{course}"] = kept | {"lr": each[0].history["lr"]}
+    design = _design(data, size)
     return {
-        "design": _design(data, size),
+        "design": design,
         "peaks": {framework: _peaks(jobs, framework) for framework in FRAMEWORKS},
         "tables": tables,
-        "restarts": restart_rows(jobs, size),
+        "restarts": restart_rows(curves, design),
         "retrained": _retrained(jobs),
         "held": list(_held(jobs)),
         "parabola": parabola(),
@@ -223,7 +227,9 @@ def figures(jobs: list[Job], data: str, size: Size) -> dict[str, Any]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python bench/{NAME}.py", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="a little of everything; nothing it says counts")
-    parser.add_argument("--data", choices=DATA, default=DATA[0], help="fashion-mnist: if keras.datasets has it already")
+    parser.add_argument(
+        "--data", choices=DATA, default=DATA[0], help="fashion-mnist: if it is on the disk; takes far longer"
+    )
     parser.add_argument("--seeds", type=int, help=f"at least 2, {WHOLE.seeds} by default")
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread; 0: this one")
     parser.add_argument("--out", type=Path, help="folder for the page, the JSON and the pictures")

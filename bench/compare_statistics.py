@@ -97,6 +97,14 @@ def at_restarts(curves: Floats, restarts: list[int]) -> dict[str, Any]:
     }
 
 
+def both_fell(accuracy: Floats, loss: Floats, restarts: list[int]) -> dict[str, float]:
+    """The share of restarts at which two metrics fell together, and that of the other epochs since the first one."""
+    together = (np.diff(accuracy, axis=1) < 0.0) & (np.diff(loss, axis=1) < 0.0)
+    others = [epoch for epoch in range(restarts[0], accuracy.shape[1]) if epoch not in restarts]
+    shares = {"at_restarts": restarts, "elsewhere": others}
+    return {name: float(np.mean(together[:, [epoch - 1 for epoch in epochs]])) for name, epochs in shares.items()}
+
+
 def direction(row: dict[str, Any]) -> str:
     """What a metric does at restarts, in a word: both its change and the excess over other epochs are to say so."""
     intervals = [row[name]["interval"] for name in ("change", "excess")]
@@ -104,4 +112,4 @@ def direction(row: dict[str, Any]) -> str:
         return "falls"
     if all(low > 0.0 for low, _ in intervals):
         return "rises"
-    return "not told"
+    return "unclear"
