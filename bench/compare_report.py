@@ -52,10 +52,11 @@ def _p(value: float) -> str:
 def _cell(table: Table, course: str, metric: str) -> str:
     """Mean and deviation; a star beside what differs from the baseline, bold the best of all."""
     text = _spread(table["models"][course][metric], 4)
-    if course != BASELINE and table["differences"][metric][course]["significant"]:
-        text += " *"
     leader = table["best"][metric]
-    return f"**{text}**" if leader["significant"] and leader["name"] == course else text
+    if leader["significant"] and leader["name"] == course:
+        text = f"**{text}**"
+    differs = course != BASELINE and table["differences"][metric][course]["significant"]
+    return f"{text} *" if differs else text
 
 
 def results(table: Table) -> Iterator[str]:
@@ -66,7 +67,7 @@ def results(table: Table) -> Iterator[str]:
 
 
 def _differences(table: Table) -> Iterator[str]:
-    yield from _head("less the baseline", "val_acc [95 %]", "p", "val_loss [95 %]", "p")
+    yield from _head("difference from the baseline", "val_acc [95 %]", "p", "val_loss [95 %]", "p")
     accuracy, loss = (table["differences"][metric] for metric in ("val_acc", "val_loss"))
     for course, row in accuracy.items():
         yield _row(course, _signed(row), _p(row["holm"]), _signed(loss[course]), _p(loss[course]["holm"]))
