@@ -8,6 +8,9 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 # Files of tests side by side, each with processes of TensorFlow, JAX and torch beside it: 4 GB a job.
 JOBS ?= 2
+BASE ?= HEAD~1
+HEAD ?= HEAD
+K ?=
 
 BIN = $(VENV)/bin
 PY = $(BIN)/python
@@ -17,11 +20,11 @@ METADATA = pyproject.toml setup.py constraints.txt
 NATIVE = $(wildcard lrcore/*.pyx lrcore/*.pxd lrcore/*.h)
 SANITIZED = build/sanitized
 
-.PHONY: help demo test bench lint types sanitize portable clean
+.PHONY: help demo test bench bench-compare lint types sanitize portable clean
 .NOTPARALLEL:
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.lrcore $(VENV)/.demo  ## install, then run the main job on real data; leaves out/
 	$(BIN)/lrcore demo
@@ -31,6 +34,10 @@ test: $(VENV)/.lrcore $(VENV)/.test $(VENV)/.peers  ## install what the tests ne
 
 bench: $(VENV)/.lrcore $(VENV)/.bench  ## time everything against its bound and against other libraries
 	$(PY) -m bench
+
+# Both are built from git, without a package index, and measured by the later commit's lines.
+bench-compare: $(VENV)/.lrcore $(VENV)/.test  ## pytest-benchmark of two commits: make bench-compare BASE=main~1 HEAD=main K=Cosine
+	$(PY) -m bench.commits $(BASE) $(HEAD) -k "$(K)"
 
 lint: $(VENV)/.lrcore $(VENV)/.lint  ## formatting, rules and types
 	$(BIN)/ruff format --check .
