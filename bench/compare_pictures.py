@@ -81,38 +81,47 @@ def _curves(found: dict[str, Any], framework: str, rate: str, name: str, metric:
     return np.array(found["curves"][f"{framework}/{rate}/{name}"][metric])
 
 
+def _shown(found: dict[str, Any], key: str, name: str, metric: str) -> NDArray[np.float64]:
+    """The curves as they are drawn: of an accuracy the share of errors, on whose log axis 0.98 and 0.99 differ."""
+    curves = _curves(found, *key.split("/"), name, metric)
+    return curves if metric == "val_loss" else 1.0 - curves
+
+
 def draw_validation(found: dict[str, Any], rate: str, metric: str, path: Path) -> None:
     """A panel a schedule: mean and standard deviation of the seeds in both frameworks, and the baseline beside it."""
     design = found["design"]
     epochs = np.arange(design["epochs"])
-    title = f"{METRICS[metric].capitalize()} after each epoch, {RATES[rate]}"
-    figure, panels = _panels(design["courses"], title)
+    figure, panels = _panels(design["courses"], f"{METRICS[metric].capitalize()} after each epoch, {RATES[rate]}")
     late, centres = min(4, len(epochs) - 1), []
     for name, axes in panels:
-        for key, (word, colour) in FRAMEWORKS.items():
-            curves = _curves(found, key, rate, name, metric)
+        for framework, (word, colour) in FRAMEWORKS.items():
+            curves = _shown(found, f"{framework}/{rate}", name, metric)
             mean, deviation = curves.mean(0), curves.std(0, ddof=1)
             if name != BASELINE:
-                base = _curves(found, key, rate, BASELINE, metric).mean(0)
+                base = _shown(found, f"{framework}/{rate}", BASELINE, metric).mean(0)
                 axes.plot(epochs, base, color=colour, linewidth=1.0, linestyle=(0, (1, 1.5)), label=f"{word}, baseline")
-            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.16, linewidth=0)
+            lower = np.maximum(mean - deviation, mean / 10)  # a log axis has no 0
+            axes.fill_between(epochs, lower, mean + deviation, color=colour, alpha=0.16, linewidth=0)
             axes.plot(epochs, mean, color=colour, linewidth=1.8, label=word)
             centres += mean[late:].tolist()
         _mark_restarts(axes, name, len(epochs))
-    low, high = min(centres), max(centres)
     axes = panels[0][1]
     axes.set_xlim(0, len(epochs) - 1)
     axes.set_xticks(epochs[::PERIOD])
-    if metric == "val_loss":
-        axes.set_yscale("log")
-        axes.set_ylim(low / 1.25, high * 1.1)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
-    else:
-        axes.set_ylim(low - 0.05 * (high - low), high + 0.12 * (high - low))
+    _scale(axes, metric, min(centres) / 1.25, max(centres) * 1.1)
     handles, labels = panels[-1][1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=10, labelcolor=INK)
     _save(figure, path)
+
+
+def _scale(axes: Any, metric: str, low: float, high: float) -> None:
+    """A log axis, of errors upside down and with accuracies for its numbers."""
+    axes.set_yscale("log")
+    ticks = [tick for power in range(-4, 2) for tick in np.array([1, 2, 5]) * 10.0**power if low <= tick <= high]
+    is_loss = metric == "val_loss"
+    axes.set_yticks(ticks, [f"{tick if is_loss else 1.0 - tick:.4g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(*((low, high) if is_loss else (high, low)))
 
 
 def _aligned(curves: NDArray[np.float64], epochs: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
