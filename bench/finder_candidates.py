@@ -80,16 +80,16 @@ def constants_of_others(truth: Truth) -> Floats:
 
 def candidates(curves: Curves, tasks: list[Task], truth: Truth) -> Iterator[tuple[str, int, Floats]]:
     """Name, gradients that it costs, and rates."""
-    steps = len(ladder("default"))
-    many = on_groups(curves, tasks, "default", RESTARTS, ours)
+    steps, cost = len(ladder("default")), RESTARTS * len(ladder("fine"))
+    many = on_groups(curves, tasks, "fine", RESTARTS, ours)
     probing = len(probe_lrs(1.0)) * PROBE_RUNS * PROBE_STEPS
-    yield "lrcore, 8 restarts, refined", RESTARTS * steps + probing, refined(tasks, many)
-    yield "lrcore, 8 restarts", RESTARTS * steps, many
+    yield "lrcore, 8 restarts, refined", cost + probing, refined(tasks, many)
+    yield "lrcore, 8 restarts", cost, many
     yield "lrcore, 1 run", steps, on_groups(curves, tasks, "default", 1, ours)
-    yield "lrcore, 8 restarts from one start", RESTARTS * steps, on_groups(curves, tasks, "one start", RESTARTS, ours)
-    fine, cost = on_groups(curves, tasks, "fine", RESTARTS, ours), RESTARTS * len(ladder("fine"))
-    yield "lrcore, 8 restarts, 1e-6 to 10 in 200, refined", cost + probing, refined(tasks, fine)
-    yield "lrcore, 8 restarts, 1e-6 to 10 in 200", cost, fine
+    yield "lrcore, 8 restarts from one start", cost, on_groups(curves, tasks, "one start", RESTARTS, ours)
+    short, cost = on_groups(curves, tasks, "default", RESTARTS, ours), RESTARTS * steps
+    yield "lrcore, 8 restarts, 1e-7 to 10 in 100, refined", cost + probing, refined(tasks, short)
+    yield "lrcore, 8 restarts, 1e-7 to 10 in 100", cost, short
     yield "lrcore, 1 run, 1e-6 to 10 in 200", len(ladder("fine")), on_groups(curves, tasks, "fine", 1, ours)
     effort = SEARCHED * PROBE_RUNS * PROBE_STEPS
     yield f"search: {SEARCHED} rates, short runs of each", effort, searched(tasks, many.shape[2])

@@ -53,11 +53,11 @@ LIMITS = """\
 0 is as good as the best rate of the grid, 1 is no learning; see `finder_regret.py` for what was measured and
 `finder_regret.json` for all figures. How to read it:
 
-- Seven tasks are few. Two of them, the plateau and the transformer, make most of our regret: their losses rest for long
-  and fall late, of which a test of 100 or 50 steps sees little.
+- Seven tasks are few. One of them, the transformer, makes most of our regret: its loss rests for long and falls late, of
+  which a range test sees little.
 - The committee and the comparison of short runs were chosen on these tasks. `finder_regret.choice.txt` has what
   `--choose` said, and what they score on a task that had no part in it: more than here.
-- "search" tries all rates in such short runs: about the best that 50 steps can tell. Where it fails, the end of a
+- "search" tries all rates in such short runs: about the best that their steps can tell. Where it fails, the end of a
   training cannot be told from its beginning.
 - The tasks are small and the trainings short: that constants without a test do so well is of this benchmark.
 """

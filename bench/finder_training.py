@@ -16,6 +16,7 @@ from torch import Tensor
 
 import lrcore
 from bench.finder_tasks import TASKS, Task
+from lrcore.finder import PROBE_STEPS
 
 OPTIMIZERS = ["sgd", "momentum", "adam"]
 SLOW = {"transformer", "digits-cnn"}  # begun first, so that both processes end together
@@ -121,17 +122,18 @@ QUICK = Size(grid=13, seeds=1, runs=8, share=0.5)
 
 GRID = (1e-5, 10.0)
 PROBE_GRID = (1e-7, 10.0)
-PROBE_STEPS = 50
 RESTARTS = 8
 SCHEDULES = ["constant", "one-cycle"]
 CAP = 10.0  # what a diverged training counts, in losses of the start
 
-# Range tests: first and last rate, updates. Each library's default; torch-lr-finder's notebook ends at 100. Those of
-# "one start" are the default ones, eight at a time from the same weights, as restarts of a given model are.
+# Range tests: first and last rate, updates. "default" is that of `RangeTest` and of most libraries, torch-lr-finder's
+# notebook ends at 100, "fine" is the default of `find_lr`. Those of "one start" are fine ones, eight at a time from the
+# same weights, as restarts of a given model are.
+_FIND_LR = (1e-6, 10.0, 200)
 RANGES = {
     "default": (1e-7, 10.0, 100),
-    "one start": (1e-7, 10.0, 100),
-    "fine": (1e-6, 10.0, 200),
+    "fine": _FIND_LR,
+    "one start": _FIND_LR,
     "lightning": (1e-8, 1.0, 100),
     "wide": (1e-7, 100.0, 100),
 }

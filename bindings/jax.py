@@ -22,6 +22,7 @@ from lrcore.finder import (
     padded,
     probe_lrs,
     probe_watch,
+    range_test,
     suggest,
 )
 
@@ -59,7 +60,7 @@ def find_lr(
             traced, so rates of groups are made by scaling its updates: `lrcore.bindings.optax.scale_by_groups`.
         batches: trees of arrays, such as a list of `(inputs, targets)`; begun anew where they are fewer than the steps
             of the test. Those of another shape than the first, as a smaller last one, are left out.
-        test: the rates, see `lrcore.finder.RangeTest`; by default that with its defaults.
+        test: the rates, see `lrcore.finder.RangeTest`; by default from 1e-6 to 10 in 200 updates.
         restarts: how many runs, >= 1.
         refine: whether short runs at five rates around the suggestion, with the same batches, choose among them.
         reinit: initial params of a run, from a key of its own: `reinit(key)`. None: all begin with `params`.
@@ -89,9 +90,7 @@ def find_lr(
     for name, given in (("loss_fn", loss_fn), ("optimizer", optimizer), ("reinit", reinit)):
         if given is not None and not callable(given):
             _check.refuse(f"find_lr.{name}", "a function", given, TypeError)
-    test = RangeTest() if test is None else test
-    if not isinstance(test, RangeTest):
-        _check.refuse("find_lr.test", "a lrcore.finder.RangeTest", test, TypeError)
+    test = range_test("find_lr.test", test)
     runs = _restarts("find_lr.restarts", restarts)
     if opt_state is not None and reinit is not None:
         _check.refuse("find_lr.opt_state", "None with reinit, which begins without a state", opt_state)

@@ -30,23 +30,23 @@ WIDTH = 2.0  # of the Gaussian that verdicts look through
 
 
 class Member(NamedTuple):
-    """A rule: the learning rate of a mark of the curve, times a factor.
+    """A rule: the learning rate some updates before a mark of the curve, times a factor.
 
-    The curve is seen through a Gaussian with a standard deviation of `width` samples.
+    The curve is seen through a Gaussian with a standard deviation of `width` samples. What a rate does takes some
+    updates to show: the faster a test raises the rate, the farther it has come by then, which `lag` takes back.
     """
 
     feature: str
     width: float
+    lag: int
     factor: float
 
 
-# Chosen by `python -m bench.finder_regret --choose`: the best of all marks, widths and factors of quarter decades.
+# Chosen by `python -m bench.finder_regret --choose`, of all marks, widths, lags and factors of an eighth of a decade.
 COMMITTEE = (
-    Member("rise", 2.0, 0.18),
-    Member("drop80-rise", 2.0, 0.32),
-    Member("drop80-rise", 4.0, 0.56),
-    Member("min-rise", 2.0, 0.32),
-    Member("min-rise", 2.0, 0.18),
+    Member("rise", 2.0, 5, 0.42),
+    Member("min-rise", 2.0, 1, 0.32),
+    Member("drop80-rise", 2.0, 2, 0.42),
 )
 MARKS = ("min", "rise", "steep", "drop10", "drop50", "drop80")
 FEATURES = (*MARKS, "min-rise", "drop50-rise", "drop80-rise")  # of two marks the geometric mean
@@ -280,9 +280,9 @@ def marks(curves: Curves, width: float = WIDTH) -> Marks:
     return Marks(least, rise, steep, fallen(0.1), fallen(0.5), fallen(0.8), rose, drop)
 
 
-def feature(curves: Curves, found: Marks, name: str) -> Floats:
-    """The logarithm of the rate at a mark, or the mean of those at two."""
-    each = [curves.logs[getattr(found, mark)] for mark in name.split("-")]
+def feature(curves: Curves, found: Marks, name: str, lag: int = 0) -> Floats:
+    """The logarithm of the rate at a mark, or so many updates before it, or the mean of those at two."""
+    each = [curves.logs[np.maximum(getattr(found, mark) - lag, 0)] for mark in name.split("-")]
     mean: Floats = np.stack(each).mean(axis=0)
     return mean
 
@@ -297,7 +297,7 @@ def votes(curves: Curves, members: tuple[Member, ...] = COMMITTEE, found: Marks 
     seen = {} if found is None else {WIDTH: found}
     for width in {one.width for one in members} - seen.keys():
         seen[width] = marks(curves, width)
-    said = [feature(curves, seen[one.width], one.feature) + math.log(one.factor) for one in members]
+    said = [feature(curves, seen[one.width], one.feature, one.lag) + math.log(one.factor) for one in members]
     return np.stack(said, axis=1)
 
 

@@ -27,6 +27,7 @@ from lrcore.finder import (
     padded,
     probe_lrs,
     probe_watch,
+    range_test,
     suggest,
 )
 
@@ -253,7 +254,7 @@ def find_lr(
             is shorter than the test. `(inputs, targets)` too.
         targets: those of inputs in arrays.
         batch_size: as `fit` takes it.
-        test: the rates, see `lrcore.finder.RangeTest`; by default that with its defaults.
+        test: the rates, see `lrcore.finder.RangeTest`; by default from 1e-6 to 10 in 200 updates.
         restarts: how many runs, >= 1.
         refine: whether short runs at five rates around the suggestion, with the same batches, choose among them.
         reinit: gives the runs initial weights of their own: "reset" draws those of a clone of the model, a function is
@@ -282,9 +283,7 @@ def find_lr(
         _check.refuse("find_lr.model", "a keras.Model", model, TypeError)
     if getattr(model, "optimizer", None) is None:
         raise ValueError("find_lr.model: expected a compiled model, got one without an optimizer: call model.compile")
-    test = RangeTest() if test is None else test
-    if not isinstance(test, RangeTest):
-        _check.refuse("find_lr.test", "a lrcore.finder.RangeTest", test, TypeError)
+    test = range_test("find_lr.test", test)
     runs = _restarts("find_lr.restarts", restarts)
     _check.flag("find_lr.refine", refine)
     if reinit not in (None, "reset") and not callable(reinit):

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from lrcore.bindings.torch._snapshot import Snapshot
 from lrcore.bindings.torch._trials import Looped, Task
 from lrcore.bindings.torch._votes import Votes
-from lrcore.finder import PROBE_STEPS, probe_watch
+from lrcore.finder import probe_watch
 
 Floats = NDArray[np.float64]
 LEAST = 0.1  # of the ratios
+STEPS = 50  # of a run; the weights hardly move in them
 Bands = dict[str, tuple[float, float]]
 
 
@@ -48,7 +49,7 @@ def measured(
     found = []
     for run in range(runs):
         seen = _Changes(groups)
-        looped.one(np.full(PROBE_STEPS, rate), probe_watch(), run, runs, seen)
+        looped.one(np.full(STEPS, rate), probe_watch(), run, runs, seen)
         shares = seen.shares()
         known = shares > 0.0
         ratios = np.ones(len(groups))

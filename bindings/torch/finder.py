@@ -30,6 +30,7 @@ from lrcore.finder import (
     padded,
     probe_lrs,
     probe_watch,
+    range_test,
     suggest,
 )
 
@@ -96,7 +97,7 @@ def find_lr(
             over the batch.
         loader: batches; anything that can be iterated again and again, such as a DataLoader or a list. It is begun anew
             where it is shorter than the test, and a list is shuffled. Batches are moved to the model's device.
-        test: the rates, see `lrcore.finder.RangeTest`; by default that with its defaults.
+        test: the rates, see `lrcore.finder.RangeTest`; by default from 1e-6 to 10 in 200 updates.
         restarts: how many runs, >= 1.
         refine: whether short runs at five rates around the suggestion, with the same batches, choose among them.
         per_group: whether ratios between the groups are sought, instead of those that the groups have. The rates to
@@ -148,9 +149,7 @@ def find_lr(
     if not isinstance(model, nn.Module):
         _check.refuse("find_lr.model", "a torch.nn.Module", model, TypeError)
     optimizers = _optimizers(optimizer, others)
-    test = RangeTest() if test is None else test
-    if not isinstance(test, RangeTest):
-        _check.refuse("find_lr.test", "a lrcore.finder.RangeTest", test, TypeError)
+    test = range_test("find_lr.test", test)
     runs = _restarts("find_lr.restarts", restarts)
     _check.flag("find_lr.refine", refine)
     if _check.flag("find_lr.per_group", per_group) and len(optimizers[0].param_groups) < 2:

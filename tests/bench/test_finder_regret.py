@@ -96,7 +96,7 @@ def test_seeds_share_weights_and_order_where_they_should():
     assert sorted(orders[:, 0].flatten()[: len(task.data().inputs)].tolist()) == list(range(len(task.data().inputs)))
     assert (orders[:, 0] != orders[:, 1]).any()
     tests = training.range_tests(task, "sgd", "one start", Size(runs=2))
-    assert tests.shape == (2, 100)
+    assert tests.shape == (2, 200)
 
 
 def test_course_of_one_cycle():
@@ -170,6 +170,7 @@ def test_short_runs_are_compared_by_their_ends():
     losses = np.array(
         [[[9.0, 2.0, 2.0], [9.0, 2.0, 8.0]], [[9.0, 8.0, 4.0], [9.0, 8.0, 4.0]], [[9.0, np.nan, 0.0]] * 2]
     )
-    assert finder_choice._probed(losses, 3, 0.0, "mean") == 1
-    assert finder_choice._probed(losses, 3, 0.67, "mean") == 0
-    assert finder_choice._probed(losses, 2, 0.0, "worst") == 0
+    assert finder_choice.Comparison(2, 3, 0.0, "mean").best(losses) == 1
+    assert finder_choice.Comparison(2, 3, 0.67, "mean").best(losses) == 0
+    assert finder_choice.Comparison(1, 3, 0.0, "mean").best(losses) == 0
+    assert finder_choice.Comparison(2, 2, 0.0, "worst").best(losses) == 0

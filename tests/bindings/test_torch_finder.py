@@ -3,6 +3,7 @@
 import copy
 import sys
 import threading
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -317,7 +318,7 @@ def test_probes_choose_by_what_short_runs_come_to():
         twin = linear()
         optimizer = sgd(twin)
         optimizer.param_groups[0]["ratio"] = 1.0
-        trained = by_hand(twin, optimizer, iter(BATCHES[:1] * 100), np.full(PROBE_STEPS, rate))
+        trained = by_hand(twin, optimizer, repeat(BATCHES[0]), np.full(PROBE_STEPS, rate))
         losses[at, 0, : len(trained[:PROBE_STEPS])] = trained[:PROBE_STEPS]
     assert found.refined == found.lr == best_probe(rates, losses)
     assert found.refined in rates

@@ -37,10 +37,10 @@ def test_probes_lie_around_the_suggestion():
         ([[NAN, NAN]] * 3, 0.1),
         ([[1e308, 1e308], [1e308, 1e307], [INF, 0.0]], 0.2),
         ([[1.0, 1.0]] * 3, 0.1),  # the smallest of equals
-        # The last loss counts.
-        ([[*[9.0] * 8, 2.0, 2.0], [*[1.0] * 8, 1.0, 2.1], [*[0.0] * 9, 8.0]], 0.1),
-        # The mean of all runs: 2, 1.5 and one that is out.
-        ([[[2.0], [2.0]], [[1.0], [2.0]], [[0.0], [NAN]]], 0.2),
+        # The mean of the last fifth: 2, 1.55 and 4. The last ones alone would choose 0.1, all of them 0.4.
+        ([[*[9.0] * 8, 2.0, 2.0], [*[1.0] * 8, 1.0, 2.1], [*[0.0] * 9, 8.0]], 0.2),
+        # The worst run of each: 2.5, 3 and one that is out; the means are 2.5 and 2.
+        ([[[2.5], [2.5]], [[1.0], [3.0]], [[0.0], [NAN]]], 0.1),
     ],
 )
 def test_the_best_probe(losses, best):
