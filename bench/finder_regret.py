@@ -53,8 +53,8 @@ LIMITS = """\
 0 is as good as the best rate of the grid, 1 is no learning; see `finder_regret.py` for what was measured and
 `finder_regret.json` for all figures. How to read it:
 
-- Seven tasks are few. One of them, the transformer, makes most of our regret: its loss rests for long and falls late, of
-  which a range test sees little.
+- Seven tasks are few. One of them, the transformer, makes most of our regret: its loss rests for long and falls late,
+  of which a range test sees little.
 - The committee and the comparison of short runs were chosen on these tasks. `finder_regret.choice.txt` has what
   `--choose` said, and what they score on a task that had no part in it: more than here.
 - "search" tries all rates in such short runs: about the best that their steps can tell. Where it fails, the end of a
