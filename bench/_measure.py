@@ -30,7 +30,7 @@ Row = dict[str, Any]
 SAMPLES = 100_001  # values compared of each result: both ends and what lies evenly between
 FREE = 0.95  # the share of a core that a process gets which shares it with nobody
 MORE_ROUNDS = 5  # times as many by the wall clock, for one to come through undisturbed
-LEAST_ROUNDS = 3  # however long they take
+LEAST_ROUNDS = 3  # however long they take, unless a topic says otherwise
 UNITS = {"ns": 1e9, "µs": 1e6, "ms": 1e3}
 
 
@@ -113,14 +113,20 @@ def _timed(function: Callable[[], object], clock: Callable[[], int]) -> int:
     return clock() - begin
 
 
-def take_turns(line: Line, rounds: int, clock: Callable[[], int] | None = None, longest: float = math.inf) -> Timing:
-    """Ends after `rounds`, or when `longest` seconds have gone by."""
+def take_turns(
+    line: Line,
+    rounds: int,
+    clock: Callable[[], int] | None = None,
+    longest: float = math.inf,
+    least: int = LEAST_ROUNDS,
+) -> Timing:
+    """Ends after `rounds`, or when `longest` seconds have gone by and `least` rounds are done."""
     clock = clock or (time.perf_counter_ns if line.by_wall_clock else time.process_time_ns)
     ours: list[int] = []
     peer: list[int] = []
     wall, cpu = time.perf_counter_ns(), time.process_time_ns()
     for number in range(rounds):
-        if number >= LEAST_ROUNDS and time.perf_counter_ns() - wall > longest * 1e9:
+        if number >= least and time.perf_counter_ns() - wall > longest * 1e9:
             break
         turns = [(line.ours, ours), (line.peer, peer)]
         for function, times in turns if number % 2 else reversed(turns):
@@ -187,16 +193,17 @@ def judged(line: Line, timing: Timing) -> Row:
     )
 
 
-def measure(line: Line, rounds: int, longest: float = math.inf) -> Row:
+def measure(line: Line, rounds: int, longest: float = math.inf, least: int = LEAST_ROUNDS) -> Row:
     try:
         check(line)
     except ImportError as missing:
         return _row(line, None, None, f"not measured: {missing}")
     except DisagreementError as wrong:
         return _row(line, None, False, f"wrong: {wrong}")
-    return judged(line, take_turns(line, rounds * MORE_ROUNDS if line.by_wall_clock else rounds, longest=longest))
+    rounds *= MORE_ROUNDS if line.by_wall_clock else 1
+    return judged(line, take_turns(line, rounds, longest=longest, least=least))
 
 
-def measured(lines: Iterator[Line], rounds: int, longest: float = math.inf) -> Iterator[Row]:
+def measured(lines: Iterator[Line], rounds: int, longest: float = math.inf, least: int = LEAST_ROUNDS) -> Iterator[Row]:
     for line in lines:
-        yield measure(line, rounds, longest)
+        yield measure(line, rounds, longest, least)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench._measure import Row, measured
+from bench._measure import LEAST_ROUNDS, Row, measured
 
 ROOT = Path(__file__).parents[1]
 MARK = "ROW "  # of lines that are rows: frameworks print, too
@@ -32,7 +33,8 @@ def rows_of(module: Any, quick: bool, part: str | None = None) -> Iterator[Row]:
         return
     lines = module.lines(quick) if part is None else module.lines(quick, (part,))
     rounds = QUICK_ROUNDS if quick else getattr(module, "ROUNDS", ROUNDS)
-    yield from measured(lines, rounds, *([module.LONGEST] if hasattr(module, "LONGEST") else []))
+    longest, least = getattr(module, "LONGEST", math.inf), getattr(module, "LEAST_ROUNDS", LEAST_ROUNDS)
+    yield from measured(lines, rounds, longest, least)
 
 
 def streamed(name: str, part: str, quick: bool, environment: dict[str, str]) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from bench._measure import Kind, Line
 PARTS = ("tensorflow", "jax", "torch")
 VARIABLES, SIDE = 100, 64
 BOUND, MOST_GROUPS = 1.3, 24
-ROUNDS = 15
+ROUNDS, LONGEST = 15, 12.0  # seconds of a line, beyond its first three rounds
 UPDATES = 10  # of a round
 OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {})]
 FOREACH: list[tuple[str, dict[str, Any]]] = [("Lion", {}), ("Adagrad", {})]  # on torch, where the way depends on it

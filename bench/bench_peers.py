@@ -24,7 +24,7 @@ from lrcore import Schedule
 
 PARTS = ("numpy", "numexpr", "numba", "torch", "jax", "tensorflow")
 SIZES, QUICK_SIZES = {"1 M": 1_000_000, "50 M": 50_000_000}, {"1 M": 20_000, "50 M": 50_000}
-LONGEST = 2.5  # seconds of a line, beyond its first three rounds
+LONGEST, LEAST_ROUNDS = 1.5, 2  # seconds of a line, beyond its first two rounds: some peers take six seconds a round
 STEPPED, QUICK_STEPPED = 20_000, 500  # steps of torch's schedulers
 
 PEAK, LOW, POWER, DROP = 0.1, 1e-5, 0.9, 0.99
