@@ -267,9 +267,9 @@ def diagnosis(path: Path) -> None:
     found = monitor.alarms[0]
     assert found.step is not None
     axes.axvline(found.step / 34, color=RATES, linewidth=1.4)
-    axes.text(found.step / 34 + 0.4, 3.1, f"{found.verdict}, update {found.step}", color=RATES, fontsize=9)
-    axes.set(xlabel="epoch", ylabel="cost", ylim=(0, 3.4))
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.text(found.step / 34 + 0.4, 3.5, f"{found.verdict}, update {found.step}", color=RATES, fontsize=9)
+    axes.set(xlabel="epoch", ylabel="cost", ylim=(0, 3.8))
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
     _tidy(axes)
     _save(figure, path)
 

@@ -46,8 +46,8 @@ def main() -> None:
     for rate in (1.0, 0.01):
         costs, monitor, net = run(rate, train, epochs)
         found = monitor.alarms[0]
-        print(f"rate {rate:g}: cost {costs[0]:.4g} after epoch 0, {costs[-1]:.4g} after epoch {epochs - 1}, ", end="")
-        print(f"accuracy {accuracy(net, train):.4f}")
+        later = " ".join(f"{cost:.4g}" for cost in costs[epochs // 6 :: epochs // 6])
+        print(f"rate {rate:g}: cost {costs[0]:.4g} after epoch 0, then {later}; accuracy {accuracy(net, train):.4f}")
         print(fill(f"{found.verdict} at update {found.step}: {found.advice}", 100, **INDENTED))
         costs, monitor, net = run(rate, train, epochs, on_failure="restore_and_lower")
         reached = " and ".join(f"{found.lr:.2g}" for found in monitor.alarms)
@@ -107,8 +107,8 @@ def pictures() -> tuple[Examples, Examples]:
     random = np.random.default_rng(0)
     common, *own = (np.kron(random.normal(size=(8, 8, 3)), np.ones((8, 8, 1))).ravel() for _ in range(CLASSES + 1))
     labels = np.arange(IMAGES + TESTS) % CLASSES
-    drawn = 0.65 + 0.08 * common + 0.085 * np.stack(own)[labels]
-    drawn += random.normal(0.0, 0.07, (len(labels), 1)) + random.normal(0.0, 0.1, drawn.shape)
+    drawn = 0.65 + 0.08 * common + 0.05 * np.stack(own)[labels]
+    drawn += random.normal(0.0, 0.07, (len(labels), 1)) + random.normal(0.0, 0.15, drawn.shape)
     inputs, classes = torch.tensor(drawn.clip(0.0, 1.0), dtype=torch.float32), torch.tensor(labels)
     return (inputs[:IMAGES], classes[:IMAGES]), (inputs[IMAGES:], classes[IMAGES:])
 

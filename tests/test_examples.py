@@ -98,10 +98,10 @@ def test_d_dynamic_rates(tmp_path):
 
 def test_e_why_a_high_rate_fails():
     lines = printed("e_why_a_high_rate_fails.py", "--quick")
-    for rate, low, high in (("1", 1.86, 2.0), ("0.01", 1.84, 1.85)):
-        first, _, last, _, accuracy = numbers(one(lines, f"rate {rate}:"))
+    for rate, low, high in (("1", 1.85, 2.1), ("0.01", 1.84, 1.86)):
+        first, _, *later, accuracy = numbers(one(lines, f"rate {rate}:"))
         assert first > 2.0
-        assert low < last < high
+        assert all(low < cost < high for cost in later)
         assert accuracy == pytest.approx(1 / 6, abs=5e-5)
     assert sum("dead_network at update" in line for line in lines) == 2
     for line in (line for line in lines if "begun again" in line):

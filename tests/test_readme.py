@@ -90,7 +90,8 @@ def test_the_commands(tmp_path):
     lr.dump(lr.Linear(1e-6, 3e-4, "2%") >> lr.Cosine(3e-4, 3e-5, "rest"), tmp_path / "plan.yaml")
     (tmp_path / "trace.csv").write_text("0.0001\n" * 100_000)
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("lrcore ")]
-    assert len(commands) == 5
+    commands += re.findall(r"`(lrcore table [^`]+)`", README)
+    assert len(commands) == 6
     for command in commands:
         status = re.search(r"  # (\d+): ", command)
         words = shlex.split(command, comments=True)[1:]
@@ -98,7 +99,7 @@ def test_the_commands(tmp_path):
             [sys.executable, "-m", "lrcore", *words], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == int(status[1] if status else 0), (command, done.stderr)
-    assert {"compare.html", "longer.yaml"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"compare.html", "longer.yaml", "lr.npy"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_targets_of_make():
