@@ -45,7 +45,8 @@ TITLES = {
     "torch": ("Schedulers in PyTorch", "`step()` alone, without the optimizer's."),
     "updates": (
         "An update of a training loop",
-        "All of a small model's update, with the framework's own schedule or with ours.",
+        "All of a small model's update, with the framework's own schedule or with ours. Keras' `fit` stands under "
+        "Keras, and `step()` alone under schedulers in PyTorch.",
     ),
     "monitor": ("The monitor", "A training that is watched, against one that is not."),
     "tf1": ("TensorFlow 1", "Building and running the nodes of a learning rate."),

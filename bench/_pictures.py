@@ -64,21 +64,25 @@ def _plain(axes: Axes) -> None:
 # ---- Figures and their bounds ----
 
 
+def _panel_of(row: Row) -> str:
+    return ", ".join(filter(None, [row.get("about", {}).get("backend"), row["unit"]]))
+
+
 def _from_bounds(figure: Any, rows: list[Row]) -> None:
     """A panel for each unit: a mark at the bound, a dot at the figure, and between them what is to spare or missing."""
-    units = list(dict.fromkeys(row["unit"] for row in rows))
-    panels = [[row for row in rows if row["unit"] == unit] for unit in units]
+    names = list(dict.fromkeys(map(_panel_of, rows)))
+    panels = [[row for row in rows if _panel_of(row) == name] for name in names]
     heights = [len(panel) + 2.2 for panel in panels]
     figure.set_size_inches(WIDTH, 0.19 * sum(heights) + 0.7)
     drawn = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
-    for axes, unit, panel in zip(drawn, units, panels, strict=True):
+    for axes, name, panel in zip(drawn, names, panels, strict=True):
         _plain(axes)
         axes.set_xscale("log")
         for at, row in enumerate(panel):
             _spared(axes, at, row)
         axes.set_yticks(range(len(panel)), [row["line"] for row in panel])
         axes.set_ylim(len(panel) - 0.4, -0.6)
-        axes.set_xlabel(unit, fontsize=8, color=INK)
+        axes.set_xlabel(name, fontsize=8, color=INK)
         _plain_numbers(axes)
     drawn[0].set_title("● measured   ┃ bound: green is to spare, red is missing", fontsize=8, color=QUIET, loc="left")
 
