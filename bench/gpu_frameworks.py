@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ if __name__ == "__main__":  # run as a file: behind all else on the path, so tha
 import numpy as np
 
 import lrcore
-from bench.gpu_report import ABSENT, Clock, Row, guarded, verdict
+from bench.gpu_report import ABSENT, Clock, Row, guarded, side_by_side, verdict
 from bench.gpu_traces import first_difference
 
 LONGEST = 120.0  # seconds of a process
@@ -167,7 +168,7 @@ def asked_of(name: str, specs: dict[str, Any], updates: int, device: str) -> dic
 
 
 def chosen(updates: int) -> dict[str, lrcore.Schedule]:
-    """The schedules of the training parity, without the controller; without jax's flush of what is below 1e-38."""
+    """The schedules of the training parity but for the plateau, which is no schedule."""
     from bench.gpu_schedules import pairs
 
     return {pair.name: pair.ours for pair in pairs(RATE, updates) if not pair.has_plateau}
@@ -190,14 +191,14 @@ def rows(device: str, quick: bool, clock: Clock) -> Iterator[Row]:
     """A row of each framework."""
     updates = QUICK_UPDATES if quick else UPDATES
     schedules = chosen(updates)
-    for name, needed in NEEDS.items():
-        missing = [package for package in needed if importlib.util.find_spec(package) is None]
+
+    def row(name: str) -> Row:
+        missing = [package for package in NEEDS[name] if importlib.util.find_spec(package) is None]
         if missing:
-            yield Row("frameworks", name, verdict=ABSENT, note=f"{', '.join(missing)} is not installed")
-            continue
-        if quick and name.startswith("Keras"):
-            continue
-        yield guarded("frameworks", name, clock, lambda name=name: _row(name, schedules, updates, device))
+            return Row("frameworks", name, verdict=ABSENT, note=f"{', '.join(missing)} is not installed")
+        return guarded("frameworks", name, clock, lambda: _row(name, schedules, updates, device))
+
+    return side_by_side([partial(row, name) for name in NEEDS if not (quick and name.startswith("Keras"))])
 
 
 if __name__ == "__main__":

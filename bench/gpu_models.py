@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable
 from functools import partial
@@ -237,8 +238,12 @@ def captured(body: Callable[[], Any], before: Callable[[], None] = lambda: None)
     torch.cuda.current_stream().wait_stream(stream)
     before()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = body()
+    gc.disable()  # an older graph must not be destroyed while this one is captured
+    try:
+        with torch.cuda.graph(graph):
+            result = body()
+    finally:
+        gc.enable()
     return partial(_replay, graph, body), result
 
 

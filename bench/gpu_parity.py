@@ -9,7 +9,7 @@ next to setuptools, Cython, numpy and a C compiler:
 
 JAX, optax, Keras and matplotlib are used where they are; what is missing is said. `--device cpu` runs the same code but
 for what only a GPU has, which has rows that say so. `--quick` takes a few small cases, to see that it works. Where
-there is no git, `--commit` says what was measured. Pictures are drawn later, where matplotlib was missing, by
+there is no git, `--commit` says what was measured. Where matplotlib was missing, elsewhere later
 
     python bench/gpu_parity.py --draw bench/results/gpu_parity
 
@@ -109,7 +109,7 @@ def draw(folder: Path, rows: list[Row]) -> None:
 
 def measure(asked: argparse.Namespace) -> list[Row]:
     clock = Clock(asked.limit)
-    about = circumstances(asked.device, asked.quick, asked.commit)
+    about = circumstances(asked.device, asked.quick, asked.commit) | {"titles": titles()}
     print(f"{about['device']['name']}; lrcore {about['lrcore']} at {about['commit']}", flush=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def measure(asked: argparse.Namespace) -> list[Row]:
                 rows.append(row)
                 print(f"{clock.used():6.1f} s  {row.part:<10} {row.name:<48} {row.verdict:<18} {row.note}", flush=True)
             about["seconds"] = round(clock.used())
-            gpu_report.write(asked.out, about, rows, titles())
+            gpu_report.write(asked.out, about, rows)
     return rows
 
 
@@ -132,7 +132,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=" ".join(PARTS))
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds after which nothing is begun")
     parser.add_argument("--commit", help="what is measured, where there is no git")
-    parser.add_argument("--draw", type=Path, metavar="DIR", help="only draw the pictures of an earlier run")
+    parser.add_argument("--draw", type=Path, metavar="DIR", help="only the page and pictures of an earlier run, again")
     asked = parser.parse_args(words)
     if asked.out is None and asked.draw is None:
         parser.error("the following arguments are required: --out (or --draw)")
@@ -144,7 +144,9 @@ def main(words: list[str] | None = None) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     asked = arguments(words)
     if asked.draw is not None:
-        draw(asked.draw, gpu_report.read(asked.draw)[1])
+        about, rows = gpu_report.read(asked.draw)
+        gpu_report.write(asked.draw, about, rows)
+        draw(asked.draw, rows)
         return 0
     import torch
 

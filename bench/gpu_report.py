@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 MET, MISSED, FAILED = "met", "MISSED", "failed"
 ABSENT, LATE = "not on this device", "not run"
 BAD = {MISSED, FAILED}
+NAMED = {"schedule", "model", "optimizer", "groups"}  # what the name of a row says already
 
 
 @dataclass
@@ -25,7 +29,7 @@ class Row:
     figures: dict[str, Any] = field(default_factory=dict)
     verdict: str = ""
     note: str = ""
-    losses: dict[str, list[float]] = field(default_factory=dict)  # curves for the pictures
+    losses: dict[str, list[float]] = field(default_factory=dict)  # ours; torch's if they are others
 
 
 @dataclass
@@ -58,6 +62,12 @@ def guarded(part: str, name: str, clock: Clock, make: Callable[[], Row]) -> Row:
         return Row(part, name, verdict=FAILED, note=f"{type(error).__name__}: {told[0] if told else ''}"[:200])
 
 
+def side_by_side(jobs: Iterable[Callable[[], Row]]) -> Iterator[Row]:
+    """Rows that processes of their own make: several at once where there are cores for it, in order."""
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
+        yield from pool.map(lambda job: job(), jobs)
+
+
 def summary(rows: Iterable[Row]) -> str:
     counts = dict.fromkeys((MET, MISSED, FAILED, ABSENT, LATE), 0)
     for row in rows:
@@ -85,7 +95,7 @@ def _cell(value: Any) -> str:
 
 
 def _table(rows: list[Row]) -> list[str]:
-    columns = list(dict.fromkeys(name for row in rows for name in row.figures))
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row.figures) if name not in NAMED]
     lines = [f"| | {' | '.join([*columns, 'bound', 'note'])} |", "|---" * (len(columns) + 3) + "|"]
     for row in rows:
         cells = [_cell(row.figures[name]) if name in row.figures else "" for name in columns]
@@ -93,8 +103,8 @@ def _table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def markdown(about: dict[str, Any], rows: list[Row], titles: dict[str, str]) -> str:
-    """The whole page; `titles` says of each part what its table shows and what its bound is."""
+def markdown(about: dict[str, Any], rows: list[Row]) -> str:
+    """The whole page; `about["titles"]` says of each part what its table shows and what its bound is."""
     device, quick = about["device"], about["quick"]
     where = "a GPU" if device["kind"] == "cuda" else "the CPU: not a measurement of a GPU"
     versions = ", ".join(f"{name} {version}" for name, version in about["libraries"].items() if version)
@@ -106,7 +116,7 @@ def markdown(about: dict[str, Any], rows: list[Row], titles: dict[str, str]) -> 
         "",
         f"**{summary(rows)}.**" + " Small sizes, to see that it works: no time counts." * quick,
     ]
-    for part, title in titles.items():
+    for part, title in about["titles"].items():
         of_part = [row for row in rows if row.part == part]
         if of_part:
             lines += ["", f"## {part}", "", title, "", *_table(of_part)]
@@ -127,6 +137,7 @@ def pictures(rows: list[Row], folder: Path) -> list[Path]:
 
 def _page(rows: list[Row], part: str, folder: Path) -> Path:
     from matplotlib import pyplot
+    from PIL import Image
 
     schedules = list(dict.fromkeys(row.figures["schedule"] for row in rows))
     across = min(4, len(schedules))
@@ -137,15 +148,18 @@ def _page(rows: list[Row], part: str, folder: Path) -> Path:
         _panel(cell, schedule, [row for row in rows if row.figures["schedule"] == schedule])
     figure.suptitle(f"{part}: loss, torch's scheduler (wide) and lrcore's (thin); below, the difference", fontsize=9)
     path = folder / f"losses_{part.replace(' ', '_')}.png"
-    figure.savefig(path, dpi=110)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110)
     pyplot.close(figure)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)  # a third of the size
     return path
 
 
 def _panel(cell: Any, schedule: str, rows: list[Row]) -> None:
     losses, difference = cell.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for at, row in enumerate(rows):
-        ours, peer = row.losses["ours"], row.losses["torch"]
+        ours = row.losses["ours"]
+        peer = row.losses.get("torch", ours)
         losses.plot(peer, color=f"C{at}", linewidth=3.0, alpha=0.35)
         losses.plot(ours, color=f"C{at}", linewidth=0.8, label=f"{row.figures['model']}, {row.figures['optimizer']}")
         difference.plot([one - other for one, other in zip(ours, peer, strict=True)], color=f"C{at}", linewidth=0.8)
@@ -165,13 +179,13 @@ def _around(limits: tuple[float, float]) -> tuple[float, float]:
 # ---- Files ----
 
 
-def write(folder: Path, about: dict[str, Any], rows: list[Row], titles: dict[str, str]) -> None:
+def write(folder: Path, about: dict[str, Any], rows: list[Row]) -> None:
     """The JSON and the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False) for row in rows)
-    head = json.dumps({**about, "titles": titles}, indent=1, ensure_ascii=False)[:-2]
+    head = json.dumps(about, indent=1, ensure_ascii=False)[:-2]
     (folder / "gpu_parity.json").write_text(f'{head},\n "rows": [\n{lines}\n]\n}}\n')
-    (folder / "gpu_parity.md").write_text(markdown(about, rows, titles))
+    (folder / "gpu_parity.md").write_text(markdown(about, rows))
 
 
 def read(folder: Path) -> tuple[dict[str, Any], list[Row]]:

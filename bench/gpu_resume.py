@@ -15,13 +15,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # run as a file: behind all else on the path, so that what is installed is measured
     sys.path.append(str(Path(__file__).parents[1]))
 
-from bench.gpu_report import ABSENT, Clock, Row, guarded, verdict
+from bench.gpu_report import ABSENT, Clock, Row, guarded, side_by_side, verdict
 
 EVERY = 4  # updates between checkpoints
 LONGEST = 120.0  # seconds of a process
@@ -178,19 +179,17 @@ def _row(case: tuple[str, str, str, str], device: str, updates: int, kills: list
 def rows(device: str, quick: bool, clock: Clock, folder: Path) -> Iterator[Row]:
     """The cases; updates to be killed at are drawn anew each time, in order, the first one after a checkpoint."""
     updates = 24
-    for number, case in enumerate(CASES[:1] if quick else CASES):
+
+    def row(case: tuple[str, str, str, str]) -> Row:
         name = ", ".join(case)
         if case[0] == "graph" and device != "cuda":
-            yield Row("resume", name, verdict=ABSENT)
-            continue
+            return Row("resume", name, verdict=ABSENT)
         kills = sorted(random.sample(range(EVERY + 1, updates), 1 if quick else 3))
-        place = folder / str(number)
+        place = folder / name.replace(", ", "-").replace(" ", "-")
         place.mkdir()
+        return guarded("resume", name, clock, lambda: _row(case, device, updates, kills, place))
 
-        def make(case: Any = case, kills: Any = kills, place: Path = place) -> Row:
-            return _row(case, device, updates, kills, place)
-
-        yield guarded("resume", name, clock, make)
+    return side_by_side([partial(row, case) for case in (CASES[:1] if quick else CASES)])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import lrcore
 from lrcore.dialects import torch as dialect
 
 OBSERVED_EVERY = 2  # updates, whose mean loss a plateau controller sees
-PLATEAU = {"factor": 0.5, "patience": 1, "threshold": 0.1}
+PLATEAU = {"factor": 0.5, "patience": 3, "threshold": 0.1}
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Pair:
     is_closed_form: bool = False
     momentum: lrcore.Schedule | None = None
     has_plateau: bool = False
+    is_control: bool = False  # no peer at all: a rate that is nearly the same, which has to be seen
 
     def without_momentum(self, rate: float, updates: int) -> Pair:
         """The same for a captured graph, which holds a momentum as a constant."""
@@ -70,6 +71,11 @@ def _at_once(parts: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
         return ChainedScheduler([part(optimizer) for part in parts])
 
     return build
+
+
+def control(rate: float) -> Pair:
+    """Rates apart by a few floats of float32: what compares trainings has to see it."""
+    return Pair("control", lrcore.Constant(rate), _peer("LambdaLR", lambda _: 1.0 + 1e-6), is_control=True)
 
 
 def pairs(rate: float, updates: int) -> list[Pair]:

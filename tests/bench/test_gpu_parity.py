@@ -126,11 +126,12 @@ ABOUT = {
     "python": "3",
     "libraries": {"torch": "2", "keras": None},
     "seconds": 5,
+    "titles": {"eager": "Eager.", "cost": "Costs.", "graph": "Graphs."},
 }
 
 
 def test_the_page():
-    page = gpu_report.markdown(ABOUT, rows(), {"eager": "Eager.", "cost": "Costs.", "graph": "Graphs."}).splitlines()
+    page = gpu_report.markdown(ABOUT, rows()).splitlines()
     assert page[0] == "# The GPU harness, on the CPU: not a measurement of a GPU"
     assert "A processor; lrcore 1 at abc, today; Python 3, torch 2; 5 s." in page
     assert "**1 met, 1 MISSED, 1 not on this device.** Small sizes, to see that it works: no time counts." in page
@@ -139,9 +140,9 @@ def test_the_page():
         "",
         "Eager.",
         "",
-        "| | schedule | LR ulp | exact | first loss | share | bound | note |",
-        "|---|---|---|---|---|---|---|---|",
-        "| a\\|b | step | 3 | yes | none |  | met |  |",
+        "| | LR ulp | exact | first loss | share | bound | note |",
+        "|---|---|---|---|---|---|---|",
+        "| a\\|b | 3 | yes | none |  | met |  |",
     ]
     assert page[-1] == "| d | not on this device |  |"
     assert not any("cost" in line for line in page)
@@ -180,9 +181,11 @@ def test_the_command_on_the_cpu(tmp_path, capsys):
     assert "the CPU: not a measurement of a GPU" in (tmp_path / "gpu_parity.md").read_text()
     picture = tmp_path / "losses_eager.png"
     assert picture.stat().st_size > 10_000
+    page = (tmp_path / "gpu_parity.md").read_text()
     picture.unlink()
     assert gpu_parity.main(["--draw", str(tmp_path)]) == 0
     assert picture.exists()
+    assert (tmp_path / "gpu_parity.md").read_text() == page
     assert "0 MISSED" in capsys.readouterr().out
 
 
