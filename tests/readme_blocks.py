@@ -26,7 +26,7 @@ torch.manual_seed(0)
 torch.set_num_threads(1)
 data = torch.utils.data.TensorDataset(torch.tensor(inputs), torch.tensor(labels))
 loader = torch.utils.data.DataLoader(data, 32, shuffle=True)
-model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
 optimizer = torch.optim.Adam(model.parameters())
 loss_fn = torch.nn.CrossEntropyLoss()
 def train():
