@@ -21,6 +21,7 @@ from bench.compare_training import (
 
 RATES = {"found": "the finder's rate", "same": f"the same rate, {SAME:g}"}
 WORDS = {"val_acc": "validation accuracy", "val_loss": "validation loss"}
+BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow"}
 Table = dict[str, Any]
 
 
@@ -83,7 +84,8 @@ def _leaders(table: Table) -> Iterator[str]:
 
 
 def _named(framework: str, found: Table) -> str:
-    return "torch" if framework == "torch" else f"Keras on {found['design']['keras_backend']}"
+    backend = found["design"]["keras_backend"]
+    return "torch" if framework == "torch" else f"Keras on {BACKENDS.get(backend, backend)}"
 
 
 def _tables(found: Table) -> Iterator[str]:
@@ -125,7 +127,8 @@ def claim(rows: list[dict[str, Any]]) -> str:
     return (
         f"The article's claim, that at each restart of the cyclic polynomial both fall, **{verdict}** here: both do\n"
         f"in {both} of {len(settings)} settings ({'; '.join(counts)}; else it is unclear).\n"
-        f"Both fell together at {shares[0]} of the restarts in these settings, and at {shares[1]} of the other epochs."
+        f"Both fell together at {shares[0]} of the restarts in these settings, and at {shares[1]} of the other epochs\n"
+        "(in the order of the table below)."
     )
 
 
@@ -139,6 +142,8 @@ def _restarts(found: Table) -> Iterator[str]:
         "From the epoch before a restart to the first one after it, the mean of all restarts of a run; the mean\n"
         "change of the other epochs since the first restart; and the excess of one over the other, paired by seeds.\n"
         "A metric falls or rises where change and excess both have intervals of that sign; the share is of restarts.\n"
+        f"At {SAME:g} the nets still learn when it restarts, above all at the first one, and a higher rate is faster;\n"
+        "at the finder's rate they have learnt, and a restart tends to be a step back.\n"
     )
     yield from _head("setting", "metric", "change [95 %]", "other epochs", "excess [95 %]", "at each", "fell", "says")
     for row in rows:
@@ -210,7 +215,7 @@ def _introduction(found: Table) -> str:
         f"lrcore {found['lrcore']} at {found['commit']}, {found['date'][:10]}",
         f"{machine['processor']}, {machine['cores']} cores",
         f"Python {found['python']}, {libraries}",
-        f"{found['seconds']:.0f} s in {found['processes']} processes",
+        f"{found['seconds']:.0f} s in {found['processes']} processes, with a load of {found['load_before']:.1f} before",
         f"{found['processor_seconds']:.0f} s of processor time",
     ]
     quick = "\nA quick run: nothing that it says counts.\n" if found["quick"] else ""
