@@ -42,7 +42,8 @@ class Monitor(Member):
     It does not see the gradients of other layers, nor the units of the batch itself. Without a probe a dead net is told
     by the gradient of the first layer alone; where that cannot be seen, as with accumulated gradients, by its loss.
     With `steps_per_execution`, so many updates are one, with the mean of their losses. On JAX the training waits for
-    each batch. Put it after a `ScheduleCallback` in the list of callbacks.
+    each batch. Put it after a `ScheduleCallback` in the list of callbacks; Keras' own `LearningRateScheduler` would set
+    its rate over a lowered one.
 
     Args:
         probe: inputs, as the model takes them: an array, or a structure of arrays; the first 256 examples are taken.
