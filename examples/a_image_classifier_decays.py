@@ -81,6 +81,7 @@ def train(model: keras.Model, schedule: Schedule, quick: bool) -> str:
         batch_size=32,
         epochs=EPOCHS,
         validation_data=(images[1400:], labels[1400:]),
+        validation_batch_size=400,
         callbacks=[ScheduleCallback(schedule, unit="epoch")],
         verbose=0,
     ).history

@@ -39,7 +39,7 @@ def main() -> None:
     """The thread's runs, what a monitor says of them, and the same runs where it may act."""
     parser = argparse.ArgumentParser(description="Thread E: why a high learning rate fails.")
     parser.add_argument("--quick", action="store_true", help="fewer epochs")
-    epochs, seeds = (12, 2) if parser.parse_args().quick else (40, 8)
+    epochs, seeds = (6, 2) if parser.parse_args().quick else (40, 8)
     torch.set_num_threads(1)
     train, test = pictures()
 
@@ -55,12 +55,12 @@ def main() -> None:
         print(f"accuracy {accuracy(net, train):.2f}, of new pictures {accuracy(net, test):.2f}\n")
 
     for rate in (0.001, 0.0001):
-        failures = sum(bool(run(rate, train, 5, seed)[1].alarms) for seed in range(seeds))
+        failures = sum(bool(run(rate, train, 4, seed)[1].alarms) for seed in range(seeds))
         print(f"rate {rate:g}: fails in {failures} of {seeds} runs")
 
     mean, spread = train[0].mean(0), train[0].std(0)
     standardised = [((inputs - mean) / spread, labels) for inputs, labels in (train, test)]
-    costs, monitor, net = run(0.001, standardised[0], 5)
+    costs, monitor, net = run(0.001, standardised[0], 4)
     print(f"rate 0.001, standardised inputs: cost {costs[-1]:.3f}, ", end="")
     print(f"accuracy of new pictures {accuracy(net, standardised[1]):.2f}, {len(monitor.alarms)} alarms")
 
