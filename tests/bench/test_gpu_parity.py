@@ -171,8 +171,10 @@ def test_a_case_that_fails_or_is_late_has_a_row(capsys):
 def test_the_command_on_the_cpu(tmp_path, capsys):
     """Eager, what costs little, and what only a GPU has; files that can be read and drawn again."""
     words = ["--device", "cpu", "--quick", "--commit", "abc", "--out", str(tmp_path)]
-    assert gpu_parity.main([*words, "--only", "eager", "graph", "drift", "cost"]) == 0
+    status = gpu_parity.main([*words, "--only", "eager", "graph", "drift", "cost"])
     about, found = gpu_report.read(tmp_path)
+    assert [(row.name, row.note, row.figures) for row in found if row.verdict in gpu_report.BAD] == []
+    assert status == 0
     assert (about["device"]["kind"], about["commit"]) == ("cpu", "abc")
     verdicts = {part: {row.verdict for row in found if row.part == part} for part in ("eager", "graph", "drift")}
     assert verdicts == {"eager": {MET}, "graph": {ABSENT}, "drift": {""}}
