@@ -57,7 +57,8 @@ def find_lr(
             is differentiated and traced.
         optimizer: from a learning rate to a transformation, as `optax.adam` is, or
             `lambda lr: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(lr, weight_decay=0.1))`. The rate is
-            traced, so rates of groups are made by scaling its updates: `lrcore.bindings.optax.scale_by_groups`.
+            traced, so rates of groups are made by scaling its updates: `lrcore.bindings.optax.scale_by_groups`. One
+            that keeps the rate in its state, as of `optax.inject_hyperparams`, is refused.
         batches: trees of arrays, such as a list of `(inputs, targets)`; begun anew where they are fewer than the steps
             of the test. Those of another shape than the first, as a smaller last one, are left out.
         test: the rates, see `lrcore.finder.RangeTest`; by default from 1e-6 to 10 in 200 updates.
@@ -72,7 +73,8 @@ def find_lr(
         What was found: `lr`, `suggestion` with its verdict, band and votes, the curves, `plot()`.
 
     Raises:
-        TypeError, ValueError: arguments outside of these; no batch; a loss that is not one real number.
+        TypeError, ValueError: arguments outside of these; no batch; a loss that is not one real number; an optimizer
+            that keeps the rate in its state.
 
     Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.3.
 
@@ -97,6 +99,7 @@ def find_lr(
     loss = loss_fn if _check.flag("find_lr.keyed", keyed) else lambda params, batch, _key: loss_fn(params, batch)
     kept = _batches(batches, test.steps)
     _check_loss(loss, params, kept[0])
+    _check_state(optimizer, params)
     trial = _Trial(params, loss, optimizer, kept, reinit, opt_state, _seed("find_lr.seed", seed))
     losses = trial.run(np.repeat(test.lrs[:, None], runs, axis=1), test.watch(runs), np.arange(runs), True)
     suggestion = suggest(test.lrs, losses)
@@ -199,3 +202,25 @@ def _check_loss(loss: Any, params: Any, batch: Any) -> None:
     found: Any = jax.eval_shape(loss, params, batch, jax.random.key(0))
     if getattr(found, "shape", None) != () or not jnp.issubdtype(found.dtype, jnp.floating):
         raise ValueError(f"find_lr.loss_fn: expected a function that gives one real number, got {found}")
+
+
+def _check_state(optimizer: Any, params: Any) -> None:
+    """Refuses a state that holds the rate: it would stay at that of `init`, whatever the update is made with."""
+    one, other = optimizer(jnp.float32(1.0)), optimizer(jnp.float32(2.0))
+
+    def differs(params: Any) -> Any:
+        return jax.tree.map(_differ, one.init(params), other.init(params))
+
+    found = jax.jit(differs)(jax.tree.map(jnp.asarray, params))
+    for path, holds in jax.tree_util.tree_flatten_with_path(found)[0]:
+        if holds:
+            raise ValueError(
+                "find_lr.optimizer: expected a rate that is no part of the state, got one in "
+                f"state{jax.tree_util.keystr(path)}: give the optimizer without what holds it, as optax.adam for "
+                "optax.inject_hyperparams(optax.adam), and opt_state.inner_state for its opt_state"
+            )
+
+
+def _differ(one: Any, other: Any) -> Any:
+    is_number = (one == one) | (other == other)  # not NaN both
+    return jnp.any((one != other) & is_number)

@@ -113,6 +113,51 @@ def test_a_smaller_last_batch_is_left_out():
     )
 
 
+def in_a_chain(lr):
+    return optax.chain(optax.clip(1.0), optax.inject_hyperparams(optax.sgd)(learning_rate=lr))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "where"),
+    [
+        (optax.inject_hyperparams(optax.adam), r"state\.hyperparams\['learning_rate'\]"),
+        (in_a_chain, r"state\[1\]\.hyperparams\['learning_rate'\]"),
+    ],
+)
+def test_a_rate_in_the_state_is_refused(optimizer, where):
+    with pytest.raises(ValueError, match=f"find_lr.optimizer: expected a rate that is no part .* got one in {where}: "):
+        find_lr(start(), loss_fn, optimizer, data(1), test=TEST)
+
+
+def test_the_state_within_that_of_an_optimizer_with_its_rate_will_do():
+    state = optax.inject_hyperparams(optax.adam)(1.0).init(start())
+    given = {"test": TEST, "restarts": 1}
+    plainly = find_lr(start(), loss_fn, optax.adam, data(1), **given)
+    within = find_lr(start(), loss_fn, optax.adam, data(1), opt_state=state.inner_state, **given)
+    np.testing.assert_array_equal(within.losses, plainly.losses)
+
+
+def not_a_number(lr):
+    """A state that is NaN at each rate, and a key."""
+    inner = optax.sgd(lr)
+
+    def init(params):
+        return jax.numpy.float32(np.nan), jax.random.key(3), inner.init(params)
+
+    def update(slopes, state, params):
+        slopes, kept = inner.update(slopes, state[2], params)
+        return slopes, (*state[:2], kept)
+
+    return optax.GradientTransformation(init, update)
+
+
+def test_a_state_without_the_rate_is_taken_whatever_it_holds():
+    found = [
+        find_lr(start(), loss_fn, optimizer, data(1), test=TEST, restarts=1) for optimizer in (optax.sgd, not_a_number)
+    ]
+    np.testing.assert_array_equal(found[0].losses, found[1].losses)
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [
