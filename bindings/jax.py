@@ -52,7 +52,8 @@ def find_lr(
     changed: there is nothing to put back.
 
     Args:
-        params: a tree of arrays, with which the runs begin.
+        params: a tree of arrays of real numbers, with which the runs begin. What is not trained, as an integer, belongs
+            into a closure of `loss_fn`.
         loss_fn: `loss_fn(params, batch)`, or with `keyed` `loss_fn(params, batch, key)`; the mean loss, one number. It
             is differentiated and traced.
         optimizer: from a learning rate to a transformation, as `optax.adam` is, or
@@ -98,6 +99,7 @@ def find_lr(
         _check.refuse("find_lr.opt_state", "None with reinit, which begins without a state", opt_state)
     loss = loss_fn if _check.flag("find_lr.keyed", keyed) else lambda params, batch, _key: loss_fn(params, batch)
     kept = _batches(batches, test.steps)
+    _check_params("find_lr.params", params)
     _check_loss(loss, params, kept[0])
     _check_state(optimizer, params)
     trial = _Trial(params, loss, optimizer, kept, reinit, opt_state, _seed("find_lr.seed", seed))
@@ -157,7 +159,9 @@ class _Trial:
         if self._reinit is None:
             many = jax.tree.map(lambda part: jnp.stack([part] * len(runs)), self._params)
         else:
-            many = jax.tree.map(lambda *parts: jnp.stack(parts), *[self._reinit(self._keyed(run)) for run in runs])
+            each = [self._reinit(self._keyed(run)) for run in runs]
+            _check_params("find_lr.reinit", each[0])
+            many = jax.tree.map(lambda *parts: jnp.stack(parts), *each)
         init = self._optimizer(jnp.zeros((), jnp.float32)).init
         if self._opt_state is None:
             return many, jax.vmap(init)(many)
@@ -196,6 +200,16 @@ def _batches(given: Any, steps: int) -> list[Any]:
 
 def _shapes(batch: Any) -> Any:
     return jax.tree.structure(batch), [part.shape for part in jax.tree.leaves(batch)]
+
+
+def _check_params(where: str, params: Any) -> None:
+    """Refuses what has no gradient."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
+        name = where + jax.tree_util.keystr(path)
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            expected = "an array of real numbers, which can be trained (give loss_fn what is not trained in a closure)"
+            raise TypeError(f"{name}: expected {expected}, got {dtype}")
 
 
 def _check_loss(loss: Any, params: Any, batch: Any) -> None:

@@ -161,6 +161,15 @@ def test_a_state_without_the_rate_is_taken_whatever_it_holds():
 @pytest.mark.parametrize(
     ("changed", "error", "message"),
     [
+        (
+            {"params": {"layers": [np.float32(1.0), {"count": np.arange(2)}]}},
+            TypeError,
+            r"find_lr.params\['layers'\]\[1\]\['count'\]: expected an array of real numbers, .* got int64",
+        ),
+        ({"params": 3}, TypeError, "find_lr.params: expected an array of real numbers, .* got int64"),
+        ({"params": {"f": jax.numpy.tanh}}, TypeError, r"find_lr.params\['f'\]: expected an array of .* got object"),
+        ({"params": jax.random.key(0)}, TypeError, r"find_lr.params: expected an array of real .* got key<"),
+        ({"reinit": lambda _key: {"bias": True}}, TypeError, r"find_lr.reinit\['bias'\]: expected an .* got bool"),
         ({"batches": []}, ValueError, "find_lr.batches: expected a batch at least, got none"),
         ({"batches": 3}, TypeError, "find_lr.batches: expected batches, as a list"),
         ({"loss_fn": 3}, TypeError, "find_lr.loss_fn: expected a function, got 3"),
