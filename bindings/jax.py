@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from lrcore import _check
+from lrcore import _check, _progress
 from lrcore.finder import (
     PROBE_RUNS,
     PROBE_STEPS,
@@ -45,6 +45,7 @@ def find_lr(
     opt_state: Any = None,
     keyed: bool = False,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> Found:
     """Trains a few short runs at rising rates, and says which learning rate they suggest.
 
@@ -69,6 +70,7 @@ def find_lr(
         opt_state: the state of the optimizer that all begin with; by default each has a new one.
         keyed: whether the loss takes a key, for dropout say.
         seed: of orders and keys, >= 0.
+        progress: show a progress bar (needs tqdm). None: on a terminal, if tqdm is there.
 
     Returns:
         What was found: `lr`, `suggestion` with its verdict, band and votes, the curves, `plot()`.
@@ -76,6 +78,7 @@ def find_lr(
     Raises:
         TypeError, ValueError: arguments outside of these; no batch; a loss that is not one real number; an optimizer
             that keeps the rate in its state.
+        ImportError: `progress=True` without tqdm.
 
     Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.3.
 
@@ -102,18 +105,28 @@ def find_lr(
     _check_params("find_lr.params", params)
     _check_loss(loss, params, kept[0])
     _check_state(optimizer, params)
-    trial = _Trial(params, loss, optimizer, kept, reinit, opt_state, _seed("find_lr.seed", seed))
-    losses = trial.run(np.repeat(test.lrs[:, None], runs, axis=1), test.watch(runs), np.arange(runs), True)
-    suggestion = suggest(test.lrs, losses)
-    refined = trial.refined(suggestion.lr) if _check.flag("find_lr.refine", refine) else None
-    return Found(suggestion, test.lrs, losses, refined)
+    wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
+    total = runs * test.steps + _check.flag("find_lr.refine", refine) * PROBE_STEPS * PROBE_RUNS * 5
+    with _progress.progress(wanted, total, "find_lr", "updates") as tick:
+        trial = _Trial(params, loss, optimizer, kept, reinit, opt_state, _seed("find_lr.seed", seed), tick)
+        losses = trial.run(np.repeat(test.lrs[:, None], runs, axis=1), test.watch(runs), np.arange(runs), True)
+        suggestion = suggest(test.lrs, losses)
+        return Found(suggestion, test.lrs, losses, trial.refined(suggestion.lr) if refine else None)
 
 
 class _Trial:
     """Runs from the same beginning."""
 
     def __init__(
-        self, params: Any, loss: Any, optimizer: Any, batches: list[Any], reinit: Any, opt_state: Any, seed: int
+        self,
+        params: Any,
+        loss: Any,
+        optimizer: Any,
+        batches: list[Any],
+        reinit: Any,
+        opt_state: Any,
+        seed: int,
+        tick: Callable[[int], object],
     ) -> None:
         self._params = jax.tree.map(jnp.asarray, params)
         self._optimizer = optimizer
@@ -121,6 +134,7 @@ class _Trial:
         self._reinit = reinit
         self._opt_state = opt_state
         self._seed = seed
+        self._tick = tick
         key = jax.random.key(seed)
 
         def keyed(run: Any) -> Any:
@@ -151,6 +165,8 @@ class _Trial:
             batch = jax.tree.map(lambda *parts: np.stack(parts), *[self._batches[place] for place in places])
             lr = jnp.asarray(rates[min(at, len(rates) - 1)], jnp.float32)
             params, state, losses = self._step(params, state, batch, lr, self._keys(runs, at))
+            if at < len(rates):
+                self._tick(len(runs))
             if watch.observe(np.asarray(losses, np.float64)):
                 break
         return watch.losses

@@ -1,5 +1,7 @@
 """find_lr in JAX, against the same training one run after another."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,24 @@ def test_a_smaller_last_batch_is_left_out():
     )
 
 
+def test_a_bar_shows_how_far_it_is(capsys):
+    test = RangeTest(1e-4, 1e-3, 12)
+    given = {"test": test, "restarts": 2, "refine": True}
+    find_lr(start(), loss_fn, optax.sgd, data(2), progress=True, **given)
+    total = 2 * 12 + 5 * PROBE_STEPS * PROBE_RUNS
+    assert f"find_lr: 100%|██████████| {total}/{total} [" in capsys.readouterr().err
+    find_lr(start(), loss_fn, optax.sgd, data(2), **given)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_bar_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(ImportError, match=r"progress=True needs tqdm: pip install 'lrcore\[tables\]'"):
+        find_lr(start(), loss_fn, optax.sgd, data(1), progress=True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert find_lr(start(), loss_fn, optax.sgd, data(1), test=TEST, restarts=1, progress=None).lr > 0
+
+
 def in_a_chain(lr):
     return optax.chain(optax.clip(1.0), optax.inject_hyperparams(optax.sgd)(learning_rate=lr))
 
@@ -185,6 +205,7 @@ def test_a_state_without_the_rate_is_taken_whatever_it_holds():
         ({"seed": -1}, ValueError, "find_lr.seed"),
         ({"keyed": 1}, TypeError, "find_lr.keyed"),
         ({"refine": "yes"}, TypeError, "find_lr.refine"),
+        ({"progress": 1}, TypeError, "find_lr.progress: expected True or False"),
         ({"reinit": 3}, TypeError, "find_lr.reinit: expected a function, got 3"),
         ({"reinit": lambda _key: start(), "opt_state": ()}, ValueError, "find_lr.opt_state: expected None with reinit"),
     ],
