@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -89,6 +90,18 @@ def advice(verdict: str, direction: str | None, lr: float | None, suggestion: fl
         if direction == "too_high":
             shown = shown.replace(", to", " with a learning rate of")
     return f"{ABOUT[verdict]}. {told.format(rate=shown)}."
+
+
+def plain(value: Any) -> Any:
+    """A number of the evidence as strict JSON has it."""
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shown(value: Any) -> str:
+    """A number of the evidence in words."""
+    return "/".join(map(shown, value)) if isinstance(value, tuple) else f"{value:.4g}"
 
 
 restores = _check.whole(0, 2**31, "a number of restores")

@@ -42,14 +42,38 @@ class Lengths:
     stuck_high: int  # where something says that the rate is too high
     stuck: int  # where nothing says
     stuck_low: int  # where something says that it is too low: such a run may only be slow to begin
-    level: int
     trend: int
+    spike: int  # whose median jumps
+    before_spike: int  # whose median it jumps from
+    forget: int  # after which a spike that is over is forgotten
 
 
-OF_BATCHES = Lengths(explosion=10, dead=8, stuck_high=34, stuck=100, stuck_low=200, level=10, trend=100)
-OF_EPOCHS = Lengths(explosion=3, dead=3, stuck_high=4, stuck=5, stuck_low=8, level=3, trend=20)
+OF_BATCHES = Lengths(
+    explosion=10,
+    dead=8,
+    stuck_high=34,
+    stuck=100,
+    stuck_low=200,
+    trend=100,
+    spike=5,
+    before_spike=20,
+    forget=200,
+)
+OF_EPOCHS = Lengths(
+    explosion=3,
+    dead=3,
+    stuck_high=4,
+    stuck=5,
+    stuck_low=8,
+    trend=20,
+    spike=1,
+    before_spike=3,
+    forget=20,
+)
 
-EXPLODED = 4.0  # times the first loss
+EXPLODED = 4.0  # times the first losses
+BEYOND_NOISE = 2.0  # times the range that losses have about their line or median
+WILD = 1e3  # times their median that no noise reaches
 SPIKE = 4.0  # times the level before it
 SPIKE_SHARE = 0.5  # of the first loss that it must rise by: small losses are noisy by large factors
 BACK = 1.2  # times the level before a spike is recovered
@@ -85,8 +109,57 @@ class Recent:
         return self._held[end - count : end]
 
 
+class Spikes:
+    """Jumps of the level of the losses, which one noisy loss does not move."""
+
+    def __init__(self, lengths: Lengths) -> None:
+        self._lengths = lengths
+        self.level_before: float | None = None  # of a spike that is not over
+
+    def has_come_back(self, losses: Recent, first: float) -> bool:
+        """Takes the newest loss: whether a spike is over with it."""
+        lengths, before = self._lengths, self.level_before
+        if before is None:
+            self._look_for_one(losses.last(lengths.spike + lengths.before_spike).tolist(), first)
+            return False
+        if median(losses.last(lengths.spike).tolist()) > before + (BACK - 1.0) * abs(before):
+            return False
+        self.level_before = None
+        return True
+
+    def _look_for_one(self, losses: list[float], first: float) -> None:
+        usual, newest = losses[: -self._lengths.spike], losses[-self._lengths.spike :]
+        if len(usual) < self._lengths.before_spike:
+            return
+        level, before = median(newest), median(usual)
+        noise = BEYOND_NOISE * (max(usual) - before)
+        if level - before > max((SPIKE - 1.0) * abs(before), SPIKE_SHARE * abs(first), noise):
+            self.level_before = before
+
+
+def level_at_first(first: float, losses: list[float]) -> float:
+    """What the losses of a run begin at: the median of these, as the first one may be small by chance.
+
+    It is the first one alone where that is the larger, and where the others have jumped or risen from it, or jump to
+    and fro by more than noise: these explode already.
+    """
+    floor = min(0.0, *losses)
+    excess = [loss - floor for loss in losses]
+    logs = [math.log(max(one, 1e-300)) for one in excess]
+    slope = slope_of_logs(excess[1:])
+    rest = [one - slope * at for at, one in enumerate(logs[1:])]
+    has_jumped = median(logs[1:]) - logs[0] > BEYOND_NOISE * (max(rest) - min(rest))
+    is_wild = max(excess) > WILD * median(excess)
+    return first if has_jumped or is_wild or losses == sorted(losses) else max(first, median(losses))
+
+
 def blow_up_level(first: float, prior: float | None) -> float:
-    """Where a loss has exploded: 4 times the first one where that is positive, and as far above it where it is not."""
+    """Where a loss has exploded: 4 times the first ones where these are positive, and as far above where they are not.
+
+    Args:
+        first: the level of the first losses.
+        prior: what a model loses that knows nothing, where that is known.
+    """
     base = max(first, prior) if prior is not None else first
     return base + (EXPLODED - 1.0) * max(abs(base), 1e-12)
 
@@ -95,6 +168,12 @@ def slope_of_logs(excess: list[float]) -> float:
     """Theil and Sen's slope of the logarithms: the median of that of all pairs, which no outlier moves."""
     logs = [math.log(max(one, 1e-300)) for one in excess]
     return median((logs[b] - logs[a]) / (b - a) for a, b in combinations(range(len(logs)), 2))
+
+
+def does_not_fall(losses: list[float], first: float) -> bool:
+    """Whether losses that are up have not begun to come down."""
+    floor = min(first, 0.0)
+    return slope_of_logs([loss - floor for loss in losses]) >= 0.0
 
 
 def trend(losses: Row) -> tuple[float, float, float]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lrcore import _advice, _check, _verdicts as tests
 from lrcore._measured import LEVEL, Measured, given_rows, prior_of, real, rows_of
@@ -32,7 +31,7 @@ class Diagnosis:
         direction: "too_high" or "too_low", of the learning rate; None where nothing says.
         lr: the learning rate to take instead, None where there is no advice of one.
         advice: what to do, and why.
-        evidence: the numbers behind it, by their names; what was not measured is not there.
+        evidence: the numbers behind it, of now if its state goes on; what was not measured is not there.
         advisories: what may be worth a look, and is no verdict: not validated, or common in healthy runs too.
 
     Example:
@@ -56,23 +55,13 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain types; numbers that are not finite as texts, which strict JSON needs."""
-        evidence = {name: _plain(value) for name, value in self.evidence.items()}
+        evidence = {name: _advice.plain(value) for name, value in self.evidence.items()}
         return {**vars(self), "evidence": evidence, "advisories": list(self.advisories)}
 
     def __str__(self) -> str:
         at = "" if self.step is None else f" at step {self.step}"
-        numbers = ", ".join(f"{name} {_shown(value)}" for name, value in self.evidence.items())
+        numbers = ", ".join(f"{name} {_advice.shown(value)}" for name, value in self.evidence.items())
         return "\n".join([f"{self.verdict}{at}: {self.advice}", f"({numbers})", *self.advisories])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _shown(value: Any) -> str:
-    return "/".join(map(_shown, value)) if isinstance(value, tuple) else f"{value:.4g}"
 
 
 class Monitor:
@@ -80,9 +69,10 @@ class Monitor:
 
     It needs losses. With what else is measured it finds more, and sooner: a net is dead where the gradient of the first
     layer is exactly 0 and the logits are the same over the batch, 8 measured updates in a row. Verdicts, by precedence:
-    `nonfinite`, `exploding` (10 losses above 4 times the first one that do not fall), `dead_network`, `stuck_at_prior`
-    (a window that on average is no better than H, and does not fall), `spiked_and_recovered`, `oscillating`,
-    `too_slow`, `plateau_start`, `healthy`. The first four are alarms.
+    `nonfinite`, `exploding` (10 losses above 4 times H and the first ones that do not fall), `dead_network`,
+    `stuck_at_prior` (a window that on average is no better than H, and does not fall), `spiked_and_recovered` (the
+    median of 5 losses was above 4 times that of the 20 before, and has come back, less than 200 updates ago),
+    `oscillating`, `too_slow`, `plateau_start`, `healthy`. The first four are alarms.
 
     H is what a model loses that only knows how frequent the labels are: `-sum(p * log(p))` of their shares, `log(n)` of
     n classes that are equally frequent, the variance of the targets of a regression with squared errors.
@@ -149,9 +139,10 @@ class Monitor:
         self._found: dict[str, Diagnosis] = {}
         self._since: dict[str, int] = {}  # when what is no alarm began
         self._lr: float | None = None
-        self._first = self._second = self._peak = math.nan
+        self._first = self._second = self._peak = self._begun_at = math.nan
         self._above = self._dead = 0  # in a row
-        self._level_before_spike: float | None = None
+        self._spikes = tests.Spikes(lengths)
+        self._calm_since = 0  # when the last spike or alarm was over
         self._measured = Measured()
 
     def restart(self) -> None:
@@ -198,7 +189,7 @@ class Monitor:
             >>> monitor.is_learning
             True
         """
-        if self._found or self._dead or self._above or self._level_before_spike is not None:
+        if self._found or self._dead or self._above or self._spikes.level_before is not None:
             return False
         return self._losses.count > 0 and self._has_learnt(float(np.median(self._losses.last(LEVEL))))
 
@@ -261,11 +252,23 @@ class Monitor:
         elif self._losses.count == 2:
             self._second = loss
         self._peak = max(self._peak, loss)
-        level = tests.blow_up_level(self._first, self.prior_entropy)
-        self._above = self._above + 1 if loss > level else 0
+        self._count_above(loss)
         dead = self._measured.is_dead(self._has_learnt(loss))
         if dead is not None:
             self._dead = self._dead + 1 if dead else 0
+
+    def _count_above(self, loss: float) -> None:
+        """How many losses in a row are up; there must be some before it is known what these begin at."""
+        count, wanted = self._losses.count, self._lengths.explosion
+        if count < wanted:
+            return
+        newest = [loss]
+        if count == wanted:
+            newest = self._losses.last(count).tolist()
+            self._begun_at = self._first if self.prior_entropy else tests.level_at_first(self._first, newest)
+        level = tests.blow_up_level(self._begun_at, self.prior_entropy)
+        for one in newest:
+            self._above = self._above + 1 if one > level else 0
 
     def _has_learnt(self, level: float) -> bool:
         base = self._first if self.prior_entropy is None else self.prior_entropy
@@ -274,18 +277,14 @@ class Monitor:
     def _alarming(self, at: int) -> str | None:
         """The first alarm that this update gives, apart from a loss that is not finite."""
         lengths = self._lengths
-        if self._above >= lengths.explosion and self._does_not_fall():
+        last = self._losses.last(lengths.explosion)
+        if self._above >= lengths.explosion and tests.does_not_fall(last.tolist(), self._first):
             return "exploding"
         if self._dead >= lengths.dead:
             return "dead_network"
         if at % self._every == 0 and self._is_stuck():
             return "stuck_at_prior"
         return None
-
-    def _does_not_fall(self) -> bool:
-        floor = min(self._first, 0.0)
-        excess = [loss - floor for loss in self._losses.last(self._lengths.explosion).tolist()]
-        return tests.slope_of_logs(excess) >= 0.0
 
     def _is_stuck(self) -> bool:
         """Whether a window is at the prior; it may be short if all speaks for a rate that is too high."""
@@ -313,14 +312,17 @@ class Monitor:
 
     def _look(self, at: int) -> None:
         """Notes since when the verdicts hold that are no alarms, and ends alarms that are over."""
-        level = self._losses.last(self._lengths.level)
-        self._watch_spikes(at, level)
+        if self._spikes.has_come_back(self._losses, self._first):
+            self._calm_again(at)
         if at % self._every:
             return
+        if at - self._calm_since >= self._lengths.forget:
+            self._since.pop("spiked_and_recovered", None)
         if self._found and self._dead == 0 and self._has_learnt(float(np.median(self._losses.last(LEVEL)))):
             lasting = {verdict: found for verdict, found in self._found.items() if verdict == "nonfinite"}
             if lasting != self._found:
-                self._found, self._since["spiked_and_recovered"] = lasting, at
+                self._found = lasting
+                self._calm_again(at)
         window = self._losses.last(self._lengths.trend)
         if at % (self._every * _SELDOM // _EVERY) or len(window) < self._lengths.trend:
             return
@@ -337,17 +339,9 @@ class Monitor:
         else:
             self._since.pop(verdict, None)
 
-    def _watch_spikes(self, at: int, level: NDArray[np.float64]) -> None:
-        newest = float(level[-1])
-        before = self._level_before_spike
-        if before is None:
-            usual = median(level[:-1].tolist()) if len(level) > 1 else newest
-            jump = max((tests.SPIKE - 1.0) * abs(usual), tests.SPIKE_SHARE * abs(self._first))
-            if newest - usual > jump > 0.0:
-                self._level_before_spike = usual
-        elif median(level.tolist()) <= before + (tests.BACK - 1.0) * abs(before):
-            self._level_before_spike = None
-            self._since.setdefault("spiked_and_recovered", at)
+    def _calm_again(self, at: int) -> None:
+        self._since.setdefault("spiked_and_recovered", at)
+        self._calm_since = at
 
     # ---- Diagnosing ----
 
@@ -364,10 +358,15 @@ class Monitor:
         for verdict in VERDICTS:
             if verdict in self._found:
                 found = self._found[verdict]
-                return replace(found, advisories=self._advisories(verdict))
+                evidence = self._evidence() if self._holds(verdict) else found.evidence
+                return replace(found, evidence=evidence, advisories=self._advisories(verdict))
             if verdict in self._since:
                 return self._told(verdict, self._since[verdict])
         return self._told("healthy", None)
+
+    def _holds(self, verdict: str) -> bool:
+        """Whether an alarm's state goes on, so that its evidence is that of now."""
+        return (verdict == "dead_network" and self._dead > 0) or (verdict == "stuck_at_prior" and self._is_stuck())
 
     def _alarm(self, verdict: str, at: int) -> Diagnosis | None:
         """Notes an alarm; gives it if it is the first, or precedes those before."""
@@ -406,7 +405,7 @@ class Monitor:
         """The numbers, without those that are not known."""
         level = math.nan
         if self._losses.count:
-            level = float(np.mean(self._losses.last(self._lengths.stuck_high)))
+            level = float(np.median(self._losses.last(self._lengths.stuck_high)))
         prior = self.prior_entropy or math.nan
         scale = tests.matching_scale(level, prior, self.batches_per_epoch) if prior == prior else None
         measured = self._measured

@@ -137,10 +137,63 @@ def test_the_runs_of_the_article(costs):
     assert (found.verdict, found.direction) == ("stuck_at_prior", "too_high")
 
 
-def test_a_spike_that_is_over():
-    losses = [1.0] * 20 + [10.0] + [1.0] * 20
-    assert [diagnose(losses[:count]).verdict for count in (21, 22)] == ["healthy", "spiked_and_recovered"]
-    assert diagnose(losses).step == 21
+@pytest.mark.parametrize("spike", [[10.0] * 3, [200.0, 100.0, 50.0, 20.0, 10.0, 5.0, 3.0]])
+def test_a_spike_that_is_over(spike):
+    """It is with the third loss after it, and is forgotten 200 updates later, as is looked at every five."""
+    losses = [2.5] + [1.0] * 25 + spike + [1.0] * 400
+    over = 26 + len(spike) + 2
+    found = [diagnose(losses[: step + 1]) for step in (over - 1, over, over + 199, over + 205)]
+    assert [one.verdict for one in found] == ["healthy", "spiked_and_recovered", "spiked_and_recovered", "healthy"]
+    assert (found[1].step, found[2].step) == (over, over)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_loss_or_two_are_no_spike(count):
+    assert diagnose([1.0] * 40 + [50.0] * count + [1.0] * 40).verdict == "healthy"
+
+
+def test_a_spike_of_one_epoch():
+    costs = [1.0] * 5 + [10.0] + [1.0] * 3
+    assert diagnose(costs, losses_of="epoch").verdict == "spiked_and_recovered"
+
+
+@pytest.mark.parametrize("falls", [False, True])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda random: np.exp(0.5 * random.standard_normal(300)),
+        lambda random: np.exp(0.8 * random.standard_normal(300)),
+        lambda random: random.chisquare(4, 300) / 4,
+        lambda random: random.chisquare(1, 300),
+        lambda random: np.exp(1.5 * random.standard_normal((300, 8))).mean(axis=1),
+    ],
+    ids=["lognormal .5", "lognormal .8", "squares, batch of 4", "squares, batch of 1", "classifier, batch of 8"],
+)
+def test_noise_is_no_failure(draw, falls):
+    """Squares of normal numbers are the losses of a regression; many a run of them begins with a very small one.
+
+    The limits hold with room: of these, 24 exploded and 75 to 97 spiked where single losses were looked at.
+    """
+    random = np.random.default_rng(0)
+    trend = np.exp(-np.arange(300) / 100) if falls else 1.0
+    found = [diagnose(draw(random) * trend, 1e-3).verdict for _ in range(100)]
+    assert sum(verdict in FAILURES for verdict in found) <= 2
+    assert found.count("spiked_and_recovered") <= 15
+
+
+@pytest.mark.parametrize("base", [0.01, 1.0])
+def test_an_explosion_from_the_first_update_is_found_at_once(base):
+    """A step up, growth, and jumps to and fro by decades: the tenth loss after the first is the tenth that is up."""
+    random = np.random.default_rng(0)
+    ups = [
+        700.0 * np.exp(0.3 * random.standard_normal(40)).cumsum(),
+        10.0 * 1.5 ** np.arange(40.0),
+        10.0 ** (2.0 + np.arange(40.0) ** 2 / 30.0),
+        np.array([1e10, 8e7, 5e8, 24.0, 5e6, 27.0, 11.0, 16.0, 23.0, 1e4] + [30.0] * 30),
+    ]
+    steps = [diagnose([base, *(base * up)]).step for up in ups]
+    assert steps[:3] == [10, 10, 10]
+    assert steps[3] <= 20
 
 
 def test_a_small_loss_that_is_noisy_by_a_large_factor_does_not_spike():
@@ -229,22 +282,42 @@ def test_the_evidence():
         input_gain=100.0,
     )
     wanted = {
-        "steps": 8,
+        "steps": 10,
         "lr": 0.01,
         "first_loss": 2.0,
         "second_to_first_loss": 3.0,
         "peak_to_first_loss": 3.0,
         "first_update_ratio": 0.5,
-        "dead_steps": 8,
+        "dead_steps": 10,
         "first_layer_gradient": 0.0,
         "logit_spread": 0.0,
         "dead_fractions": (0.0, 1.0),
         "first_shift": 1.0,
-        "loss": 17.0 / 8,
+        "loss": 1.5,
     }
     assert {name: found.evidence[name] for name in wanted} == wanted
     assert json.loads(json.dumps(found.to_dict()))["evidence"]["dead_fractions"] == [0.0, 1.0]
     assert str(found).startswith("dead_network at step 7: ")
+
+
+@pytest.mark.parametrize("scale", [1.0, 34 / 33])
+def test_the_evidence_of_a_run_that_is_stuck_is_that_of_its_level(scale):
+    """Not of the blow-up before it, which the window that gave the alarm still had in it."""
+    losses = [1.8, 40.0, 9.0, 2.5] + [LN6 * scale] * 200
+    for count in (60, 204):
+        found = diagnose(losses[:count], 0.01, classes=6, batches_per_epoch=34)
+        assert (found.verdict, found.evidence["steps"]) == ("stuck_at_prior", count)
+        assert found.evidence["loss_to_prior"] == pytest.approx(scale, rel=1e-15)
+        assert found.evidence["prior_scale"] == scale
+
+
+def test_the_evidence_of_an_alarm_whose_state_is_over_is_that_of_its_step():
+    """A level of 1.7 is below the prior, and not learnt enough to end the alarm."""
+    losses = [2.0, *[LN6] * 120, *[1.7] * 60]
+    found = diagnose(losses, 0.01, classes=6)
+    assert found.verdict == "stuck_at_prior"
+    assert found.evidence["steps"] == found.step + 1
+    assert found.evidence["loss_to_prior"] == pytest.approx(1.0, rel=1e-15)
 
 
 # ---- Sampling ----
@@ -337,7 +410,7 @@ def test_the_step_is_the_one_at_which_a_live_monitor_knew(seed):
     found = diagnose(losses, classes=6, logit_spreads=spreads)
     if found.is_failure:
         known = diagnose(losses[: found.step + 1], classes=6, logit_spreads=spreads[: found.step + 1])
-        assert (known.verdict, known.step, known.evidence) == (found.verdict, found.step, found.evidence)
+        assert (known.verdict, known.step) == (found.verdict, found.step)
         before = diagnose(losses[: found.step], classes=6, logit_spreads=spreads[: found.step])
         assert before.verdict != found.verdict
 
