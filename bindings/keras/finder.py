@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from lrcore import _check, smooth
+from lrcore import _check, _progress, smooth
 from lrcore._published import Article
 from lrcore.bindings.keras import _optimizers
 from lrcore.bindings.keras._snapshot import Snapshot
@@ -237,6 +237,7 @@ def find_lr(
     refine: bool = False,
     reinit: Literal["reset"] | Callable[[keras.Model], object] | None = None,
     seed: int = 0,
+    progress: bool | None = None,
     **fit: Any,
 ) -> Found:
     """Trains a few short runs at rising rates, and says which learning rate they suggest.
@@ -261,11 +262,14 @@ def find_lr(
             called with the model. The optimizer begins without state then. None: all begin with the weights and the
             state that there are.
         seed: of what is random in the runs, >= 0.
-        **fit: what else `fit` takes, as `sample_weight`, `class_weight`, `steps_per_epoch`, `callbacks`.
+        progress: show a progress bar (needs tqdm). None: on a terminal, if tqdm is there.
+        **fit: what else `fit` takes, as `sample_weight`, `class_weight`, `steps_per_epoch`, `callbacks`; no `epochs`,
+            no `initial_epoch`: a run has the updates of its test.
 
     Raises:
         TypeError, ValueError: arguments outside of these; a model that is not compiled, whose optimizer has several
             rates, or with `steps_per_execution` other than 1; data that can be iterated but once, or have no batch.
+        ImportError: `progress=True` without tqdm.
 
     Reference: Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.3.
 
@@ -288,23 +292,32 @@ def find_lr(
     _check.flag("find_lr.refine", refine)
     if reinit not in (None, "reset") and not callable(reinit):
         _check.refuse("find_lr.reinit", "None, 'reset' or a function", reinit, TypeError)
+    for name in ("epochs", "initial_epoch"):
+        if name in fit:
+            raise TypeError(f"find_lr.{name}: expected none, as a run has the updates of its test, got {fit[name]!r}")
     if hasattr(data, "__next__"):
         _check.refuse("find_lr.data", "data that can be iterated again, such as arrays or a dataset", data, TypeError)
     if isinstance(data, tuple) and targets is None and len(data) == 2:
         data, targets = data
     given = {"x": data, "y": targets, "batch_size": batch_size, "verbose": 0, **fit}
-    with trials(model, given, reinit, _seed("find_lr.seed", seed)) as trial:
-        losses = padded([_run(trial, test.lrs, test.watch(), run) for run in range(runs)], test.steps)
+    wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
+    total = runs * test.steps + refine * PROBE_STEPS * PROBE_RUNS * 5
+    with (
+        _progress.progress(wanted, total, "find_lr", "updates") as tick,
+        trials(model, given, reinit, _seed("find_lr.seed", seed)) as trial,
+    ):
+        losses = padded([_run(trial, test.lrs, test.watch(), run, tick) for run in range(runs)], test.steps)
         suggestion = suggest(test.lrs, losses)
-        return Found(suggestion, test.lrs, losses, _refined(trial, suggestion.lr) if refine else None)
+        return Found(suggestion, test.lrs, losses, _refined(trial, suggestion.lr, tick) if refine else None)
 
 
-def _run(trial: Trial, rates: Floats, watch: Watch, run: int) -> Floats:
+def _run(trial: Trial, rates: Floats, watch: Watch, run: int, tick: Callable[[int], object]) -> Floats:
     """Trains with these rates; the losses until it stopped, each before its update."""
     losses: list[float] = []
 
     def observe(loss: float) -> bool:
         losses.append(loss)
+        tick(1)
         return watch.observe(loss)
 
     trial.fit(Ramp("find_lr", rates, observe), run, len(rates))
@@ -313,10 +326,11 @@ def _run(trial: Trial, rates: Floats, watch: Watch, run: int) -> Floats:
     return np.array(losses)
 
 
-def _refined(trial: Trial, lr: float) -> float:
+def _refined(trial: Trial, lr: float, tick: Callable[[int], object]) -> float:
     """The best of short runs around a rate."""
     rates = probe_lrs(lr)
     losses = [
-        [_run(trial, np.full(PROBE_STEPS, rate), probe_watch(), run) for run in range(PROBE_RUNS)] for rate in rates
+        [_run(trial, np.full(PROBE_STEPS, rate), probe_watch(), run, tick) for run in range(PROBE_RUNS)]
+        for rate in rates
     ]
     return best_probe(rates, np.stack([padded(rows, PROBE_STEPS) for rows in losses]))

@@ -2,8 +2,10 @@
 
 # ruff: noqa: ARG002, ARG005 - Keras names the arguments of callbacks
 
+import io
 import random
-from contextlib import suppress
+import sys
+from contextlib import redirect_stderr, suppress
 
 import keras
 import numpy as np
@@ -174,6 +176,24 @@ def what_is_found(**arguments):
 
 
 @task
+def bars(terminal=False, without=False, **options):
+    """What is written to standard error."""
+    written = io.StringIO()
+    written.isatty = lambda: terminal
+    tqdm = sys.modules.get("tqdm")
+    with redirect_stderr(written):
+        if without:
+            sys.modules["tqdm"] = None
+        try:
+            find_lr(classifier("momentum"), *data(), batch_size=8, test=RangeTest(1e-5, 1e-4, 12), **options)
+        finally:
+            if without:
+                del sys.modules["tqdm"]
+                sys.modules |= {} if tqdm is None else {"tqdm": tqdm}
+    return written.getvalue()
+
+
+@task
 def refused(case):
     model = classifier("Adam")
     inputs, targets = data()
@@ -191,6 +211,9 @@ def refused(case):
         "test": lambda: find_lr(model, inputs, targets, test=3),
         "restarts": lambda: find_lr(model, inputs, targets, restarts=0),
         "reinit": lambda: find_lr(model, inputs, targets, reinit="all"),
+        "progress": lambda: find_lr(model, inputs, targets, progress=1),
+        "epochs": lambda: find_lr(model, inputs, targets, epochs=3),
+        "initial_epoch": lambda: find_lr(model, inputs, targets, initial_epoch=30),
         "generator": lambda: find_lr(model, iter([(inputs, targets)])),
         "setter": lambda: model.fit(inputs, targets, callbacks=[LRFinder(), setter], verbose=0),
         "schedule": lambda: scheduled.fit(inputs, targets, callbacks=[LRFinder()], verbose=0),

@@ -7,7 +7,7 @@ import pytest
 from keras_trainer import BACKENDS, ask
 
 from lrcore.bindings.keras import LRFinder
-from lrcore.finder import RangeTest
+from lrcore.finder import PROBE_RUNS, PROBE_STEPS, RangeTest
 
 # Keras reads torch's tensors into numpy 2 in a way that numpy warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -110,6 +110,25 @@ def test_what_is_found_hangs_on_the_seed_alone(backend, more):
         assert (found["lr"], found["refined"]) == (found["suggested"], None)
 
 
+def test_a_bar_shows_how_far_it_is(backend):
+    shown = ask(backend, "bars", restarts=2, progress=True)
+    assert "find_lr: 100%" in shown
+    assert "| 24/24 [" in shown
+
+
+def test_there_is_a_bar_by_itself_on_a_terminal_alone():
+    total = 12 + 5 * PROBE_STEPS * PROBE_RUNS
+    assert f"| {total}/{total} [" in ask(BACKENDS[-1], "bars", restarts=1, refine=True, terminal=True)
+    assert ask(BACKENDS[-1], "bars", restarts=1) == ""
+    assert ask(BACKENDS[-1], "bars", restarts=1, terminal=True, progress=False) == ""
+
+
+def test_no_bar_without_its_package():
+    assert ask(BACKENDS[-1], "bars", restarts=1, terminal=True, without=True) == ""
+    message = "ImportError: progress=True needs tqdm: pip install 'lrcore[tables]'"
+    assert ask(BACKENDS[-1], "bars", restarts=1, progress=True, without=True)["error"] == message
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -118,6 +137,12 @@ def test_what_is_found_hangs_on_the_seed_alone(backend, more):
         ("test", "TypeError: find_lr.test: expected a lrcore.finder.RangeTest, got 3"),
         ("restarts", "ValueError: find_lr.restarts: expected a number of runs"),
         ("reinit", "TypeError: find_lr.reinit: expected None, 'reset' or a function, got 'all'"),
+        ("progress", "TypeError: find_lr.progress: expected True or False"),
+        ("epochs", "TypeError: find_lr.epochs: expected none, as a run has the updates of its test, got 3"),
+        (
+            "initial_epoch",
+            "TypeError: find_lr.initial_epoch: expected none, as a run has the updates of its test, got 30",
+        ),
         ("generator", "TypeError: find_lr.data: expected data that can be iterated again"),
         ("setter", "ValueError: LRFinder: expected no other callback to set the rate, got 0.5 for 1e-07"),
         ("schedule", "ValueError: LRFinder: expected an optimizer whose learning rate is a number"),
