@@ -13,7 +13,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from types import FrameType
+from itertools import islice
+from types import BuiltinMethodType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +28,10 @@ from lrcore import _check
 Undo = Callable[[], None]
 Result = TypeVar("Result")
 ATOMS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+DATA = (*ATOMS, Tensor, np.ndarray, type, ModuleType, FunctionType)  # where no generator of a dataset is looked for
+LEVELS = 12  # a generator of a transform in a list, of a part of a concatenated dataset, of a loader, is at the ninth
+MANY = 1000  # objects in one are data, not parts
+MOST = 10_000  # objects on a level
 
 
 class Snapshot:
@@ -34,7 +39,8 @@ class Snapshot:
 
     Of a module, an optimizer or a gradient scaler all attributes count, and what lies in their dicts, lists, sets and
     tuples: tensors, arrays, gradients and random generators. Of a loader it is the attributes alone, and those of its
-    dataset and samplers, so that no data is copied. Objects of other classes are remembered by their `state_dict()`
+    dataset and samplers, so that no data is copied; and random generators some levels down, as in a transform of the
+    dataset, or in a list of such. Objects of other classes are remembered by their `state_dict()`
     where they are given themselves, and left alone where they are only found in another one.
     """
 
@@ -65,6 +71,7 @@ class Snapshot:
 
     def keep_loader(self, loader: Any) -> None:
         """Remembers what an iteration changes of a loader: counters and generators of it, its samplers and dataset."""
+        self._keep_generators_of(loader)
         self._keep_attributes(loader, self._keep_shallow)
         self._keep_attributes(getattr(loader, "gradient_state", None), self._keep_shallow)  # of Accelerate
         batches = getattr(loader, "batch_sampler", None)
@@ -166,6 +173,17 @@ class Snapshot:
             saved = given.copy()
             self._undone.append(lambda: np.copyto(given, saved))
 
+    def _keep_generators_of(self, given: Any) -> None:
+        """Remembers the random generators that an object holds, level by level."""
+        level, seen = [given], dict[int, Any]()
+        for _ in range(LEVELS):
+            new = {id(one): one for one in level if id(one) not in seen}
+            seen |= new
+            for one in new.values():
+                self._keep_generator(one)
+            parts = (part for one in new.values() for part in _parts(one) if not isinstance(part, DATA))
+            level = list(islice(parts, MOST))
+
     def _keep_generator(self, given: Any) -> None:
         if isinstance(given, torch.Generator):
             seeds = given.get_state()
@@ -179,6 +197,16 @@ class Snapshot:
         elif isinstance(given, np.random.RandomState):
             old_state = given.get_state()
             self._undone.append(lambda: given.set_state(old_state))
+
+
+def _parts(given: Any) -> Iterable[Any]:
+    """What a container or an object holds, unless it is so much that it is data."""
+    if isinstance(given, (MethodType, BuiltinMethodType)):
+        return (given.__self__,)
+    held = given if isinstance(given, (dict, list, tuple, set, deque)) else getattr(given, "__dict__", ())
+    if not isinstance(held, (dict, list, tuple, set, deque)) or len(held) > MANY:
+        return ()
+    return list(held.values() if isinstance(held, dict) else held)
 
 
 def _failure(undo: Undo) -> Exception | None:

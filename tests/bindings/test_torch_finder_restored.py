@@ -6,12 +6,13 @@ import random
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
 import lrcore as lr
 from lrcore.bindings import torch as binding
@@ -59,6 +60,21 @@ class Draws(TensorDataset):
         return inputs + 0.1 * torch.rand(4) + 0.01 * noise, target
 
 
+class Disturbed(Draws):
+    """Data with generators further down, in a list of objects; one of these knows the data."""
+
+    def __init__(self, *tensors):
+        super().__init__(*tensors)
+        own = {"numpy": np.random.default_rng(4).random, "old": np.random.RandomState(5), "plain": random.Random(6)}
+        self.transform = SimpleNamespace(steps=[SimpleNamespace(**own), (torch.Generator().manual_seed(7), self)])
+
+    def __getitem__(self, place):
+        first, (generator, _) = self.transform.steps
+        noise = first.numpy() + first.old.random() + first.plain.random()
+        inputs, target = super().__getitem__(place)
+        return inputs + 0.1 * torch.rand(4, generator=generator) + 0.01 * noise, target
+
+
 class Counting(IterableDataset):
     """Numbers from where it stands, which it can tell."""
 
@@ -88,6 +104,10 @@ def with_generator():
 
 def in_order():
     return DataLoader(draws(), batch_size=5)
+
+
+def disturbed():
+    return DataLoader(ConcatDataset([Subset(Disturbed(*draws().tensors), range(33))]), batch_size=5)
 
 
 def iterable():
@@ -124,7 +144,7 @@ SCHEDULERS = {
     "one cycle": lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 40, cycle_momentum=False),
     "none": None,
 }
-LOADERS = {one.__name__: one for one in (shuffled, with_generator, in_order, iterable, with_workers)}
+LOADERS = {one.__name__: one for one in (shuffled, with_generator, in_order, disturbed, iterable, with_workers)}
 
 
 class Training:
