@@ -37,6 +37,7 @@ SHOWN_STEPS = 1360  # 40 epochs
 FORUM_STEPS, OTHER_STEPS = 170, 300
 FRAMEWORKS = ("torch", "keras")  # as far as there is a module high_lr_... of each
 TARGETS = {"recall": 39 / 40, "median_step": 24, "false_alarms": 0.01, "told_apart": 0.9}
+ENOUGH = {"forum": 49, "others": 200}  # healthy runs, without which few false alarms say little
 ROW = "{inputs:<13} {lr:>7} {cost:>9} {accuracy:>5}   {verdict:<20} {step:>5} {dead:>5}   "
 ROW += "{advised:>7} {mended:>6} {end:>5}"
 
@@ -224,6 +225,8 @@ def figures(forum: list[Judged], others: list[Judged]) -> dict[str, Any]:
         "median_step": ours.get("median_step", 0) <= TARGETS["median_step"],
         "false_alarms_others": rest["healthy_with_alarm"] <= TARGETS["false_alarms"] * rest["healthy"],
         "told_apart": right >= TARGETS["told_apart"] * every,
+        "enough_forum": ours["healthy"] >= ENOUGH["forum"],
+        "enough_others": rest["healthy"] >= ENOUGH["others"],
     }
     return {"forum": ours, "others": rest, "told_apart": apart, "met": met}
 

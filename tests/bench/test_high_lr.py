@@ -90,7 +90,11 @@ def test_what_is_counted():
 
 def test_targets():
     good = [run for run in FAMILY if run.alarm is None or run.ended == "failed"][:-1]
-    assert all(figures([good[-1]], good)["met"].values())
+    healthy = good[2:3]
+    met = figures(good[-1:] + healthy * 49, good + healthy * 199)["met"]
+    assert met == dict.fromkeys(met, True)
+    few = figures(good[-1:] + healthy * 48, good + healthy * 198)["met"]
+    assert [name for name, is_met in few.items() if not is_met] == ["enough_forum", "enough_others"]
     met = figures(FAMILY, FAMILY)["met"]
     assert met == dict.fromkeys(met, False)
 
