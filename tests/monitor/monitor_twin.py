@@ -30,13 +30,24 @@ def alarms(losses, prior=None, gradients=None, spreads=None, updates=None):
 
 
 def is_exploding(losses, prior):
-    start = losses[0] if prior is None else max(losses[0], prior)
+    start = begun_at(losses[:10]) if prior is None else max(losses[0], prior)
     last = losses[-10:]
     if len(last) < 10 or not all(loss > start + 3 * max(abs(start), 1e-12) for loss in last):
         return False
     floor = min(losses[0], 0.0)
     slopes = [(math.log(last[j] - floor) - math.log(last[i] - floor)) / (j - i) for j in range(10) for i in range(j)]
     return np.median(slopes) >= 0.0
+
+
+def begun_at(first):
+    """The median of the first ten, where nothing says that these explode already; at least the first."""
+    if len(first) < 10 or first == sorted(first) or max(first) > 1000 * np.median(first):
+        return first[0]
+    logs = np.log(first)
+    slope = np.median([(logs[j] - logs[i]) / (j - i) for j in range(1, 10) for i in range(1, j)])
+    rest = logs[1:] - slope * np.arange(1, 10)
+    has_jumped = np.median(logs[1:]) - logs[0] > 2 * np.ptp(rest)
+    return first[0] if has_jumped else max(first[0], np.median(first))
 
 
 def run_of_dead(seen, gradients, spreads):
