@@ -131,7 +131,7 @@ class Stacked:
             if found.requires_grad:
                 (found.sum() / self._task.accumulate).backward()  # type: ignore[no-untyped-call]
             elif torch.is_grad_enabled():
-                raise NotStackableError("the loss has no gradient")
+                raise RuntimeError("the loss has no gradient")
             losses[places] = found.detach().cpu().double().numpy()
         return losses
 
@@ -173,12 +173,16 @@ def _observe(watches: list[Watch], losses: Floats) -> bool:
 
 
 def _stackable(work: Callable[[], Any]) -> Any:
-    """Does what may turn out not to be possible side by side."""
+    """Does what may turn out not to be possible side by side.
+
+    What torch.func cannot do is a RuntimeError, or one of these others where a batched tensor gets to other code; an
+    error of another type is the user's own, and goes through.
+    """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
             return work()
-    except Exception as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise NotStackableError(f"{type(error).__name__}: {error}") from error
 
 

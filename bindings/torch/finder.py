@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -219,13 +220,33 @@ class _Search:
 
     def _trained(self, task: Task, rates: Floats, watches: Callable[[], list[Watch]], one_more: bool) -> list[Floats]:
         """The losses of runs: side by side, or one after another where that cannot be."""
+        cause = None
         if self._is_stackable:
+            done: list[int] = []
+
+            def tick(count: int) -> None:
+                done.append(count)
+                self._tick(count)
+
             try:
                 stacked = Stacked(task, self._snapshot, self._runs)
-                return stacked.run(rates, watches(), one_more, self._tick)
-            except NotStackableError:
+                return stacked.run(rates, watches(), one_more, tick)
+            except NotStackableError as error:
                 self._is_stackable = False
-        return Looped(task, self._snapshot, self._votes).run(rates, watches(), one_more, self._tick)
+                self._tick(-sum(done))
+                cause = error.__cause__
+        rows = Looped(task, self._snapshot, self._votes).run(rates, watches(), one_more, self._tick)
+        if isinstance(cause, (TypeError, ValueError)):  # which torch.func hardly raises, so it may be the user's own
+            _tell(cause)
+        return rows
+
+
+def _tell(cause: Exception) -> None:
+    """Says what went wrong side by side alone: it may be an error that comes now and then."""
+    text = (
+        f"find_lr: expected runs side by side, got {type(cause).__name__}: {cause}; one after another it came no more"
+    )
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 # ---- Arguments ----

@@ -132,6 +132,46 @@ def test_runs_that_cannot_be_stacked_are_made_one_after_another(name):
     assert at_least <= calls(**SEPARATE[name]) <= at_least + 1  # and the one that shows that it cannot be
 
 
+class OwnError(Exception):
+    """Of a user."""
+
+
+def failing(error, at=3):
+    """A loss that fails once."""
+    called = []
+
+    def loss_fn(outputs, targets):
+        called.append(1)
+        if len(called) == at:
+            raise error
+        return LOSS(outputs, targets)
+
+    return loss_fn
+
+
+@pytest.mark.parametrize("error", [OwnError("once"), KeyError("once"), KeyboardInterrupt("once")])
+def test_an_error_that_is_none_of_stacking_goes_through(error):
+    model = linear()
+    with pytest.raises(type(error), match="once"):
+        found_by(model, sgd(model), failing(error), restarts=3)
+
+
+@pytest.mark.parametrize("error", [ValueError("once"), TypeError("once")])
+def test_one_that_may_be_of_stacking_is_told_if_it_comes_no_more(error):
+    model = linear()
+    expected = found_by(model, one_after_another(sgd(model)), restarts=3).losses
+    model = linear()
+    with pytest.warns(RuntimeWarning, match=f"got {type(error).__name__}: once; one after another it came no more"):
+        found = found_by(model, sgd(model), failing(error), restarts=3)
+    np.testing.assert_array_equal(found.losses, expected)
+
+
+def test_the_bar_goes_back_when_the_runs_begin_anew(capsys):
+    model, test = linear(), RangeTest(1e-4, 1e-3, steps=5)
+    found_by(model, sgd(model), failing(RuntimeError("once")), restarts=4, test=test, progress=True)
+    assert "| 20/20 [" in capsys.readouterr().err
+
+
 def test_runs_are_stacked_where_they_can_be():
     assert calls() == 6
     assert calls(restarts=1) == 6
