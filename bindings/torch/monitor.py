@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -13,10 +15,15 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lrcore import _check, monitor as core
 from lrcore._advice import KEEP_EVERY, LOWERED, OnFailure, checked_action, restores
+from lrcore._measured import real
 from lrcore.bindings.torch._board import ATTRIBUTE
 from lrcore.bindings.torch._late import unwrapped
 from lrcore.bindings.torch._signals import Signals
 from lrcore.monitor import Diagnosis
+
+# Where schedulers of torch keep the rates between which they go: in lists of their own, and in the groups.
+_OWN_RATES = ("base_lrs", "max_lrs", "min_lrs")
+_GROUPS_RATES = ("initial_lr", "max_lr", "min_lr", "swa_lr")
 
 
 class TrainingFailedError(RuntimeError):
@@ -52,8 +59,9 @@ class Monitor:
             something. (A run that fails because the rate is too low goes on from where it is, at a higher one.) A
             function is called with the diagnosis.
         max_restores: how often it restores, before it raises TrainingFailedError.
-        scheduler: a scheduler of torch, whose `base_lrs` are lowered as well. Those of lrcore are known: it is
-            `lr_scale` of the groups that is lowered.
+        scheduler: the scheduler, if it is one of torch: the rates between which it goes are multiplied as well, but
+            for an `eta_min`. One that is not given may write the old rate again at its next step, which is warned of
+            once. A Scheduler of lrcore is known without: it is `lr_scale` of the groups that is multiplied.
         prior_entropy: as `label_counts`, `classes`, `batches_per_epoch` and `finder_lr`: see `lrcore.monitor.Monitor`.
         label_counts: how often each label occurs.
         classes: how many there are.
@@ -113,7 +121,9 @@ class Monitor:
         self.max_restores: int = restores("Monitor.max_restores", max_restores)
         self.alarms: list[Diagnosis] = []
         self.restores = 0
-        self._model, self._optimizer, self._scheduler = model, unwrapped(optimizer), scheduler
+        self._model, self._optimizer = model, unwrapped(optimizer)
+        self._schedulers = [] if scheduler is None else list(_parts(scheduler))
+        self._lowered: tuple[float, float] | None = None  # the rate before and after, where nobody may have been told
         self._pending: list[tuple[Tensor, float]] = []
         is_to_restore = on_failure == "restore_and_lower"
         self._initial: State | None = State(model, self._optimizer) if is_to_restore else None
@@ -193,7 +203,11 @@ class Monitor:
                 taken away before.
         """
         signals = self._signals
-        value = loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss))
+        if isinstance(loss, Tensor) and loss.numel() != 1:
+            _check.refuse("Monitor.observe.loss", "a number, or a tensor of one element", loss, TypeError)
+        value = loss.detach() if isinstance(loss, Tensor) else torch.tensor(real("Monitor.observe.loss", loss))
+        if self._lowered is not None:
+            self._watch_rate(*self._lowered)
         if not signals.is_on and _is_far(value):
             self._pending.append((value, self._rate()))
             self._prepare()
@@ -269,9 +283,26 @@ class Monitor:
                 group["lr"] *= factor
         if driven:
             board.refresh()
-        bases = getattr(self._scheduler, "base_lrs", None)
-        if bases is not None:
-            bases[:] = [base * factor for base in bases]
+        elif self._schedulers:
+            self._tell_schedulers(factor)
+        elif factor < 1.0:
+            self._lowered = self._rate() / factor, self._rate()
+
+    def _tell_schedulers(self, factor: float) -> None:
+        for scheduler in self._schedulers:
+            own = vars(scheduler)
+            own.update({name: [rate * factor for rate in own[name]] for name in _OWN_RATES if name in own})
+        for group in self._optimizer.param_groups:
+            group.update({name: group[name] * factor for name in _GROUPS_RATES if name in group})
+
+    def _watch_rate(self, before: float, after: float) -> None:
+        """Warns where a rate that was lowered is back: nearer to what it was than to what it became."""
+        if self._rate() ** 2 > before * after:
+            self._lowered = None
+            text = (
+                f"Monitor has lowered the learning rate to {after:.3g}, and something has set it to {self._rate():.3g}"
+            )
+            warnings.warn(f"{text} again: give your scheduler, scheduler=...", stacklevel=3)
 
     def _keep(self) -> None:
         """Keeps a state that learns; it counts as healthy when it still did 50 updates later."""
@@ -280,6 +311,16 @@ class Monitor:
             return
         self._healthy = self._candidate or self._healthy
         self._candidate = State(self._model, self._optimizer)
+
+
+def _parts(scheduler: Any) -> Iterator[LRScheduler]:
+    """The scheduler and those within it, whatever Accelerate has made of it."""
+    inner = getattr(scheduler, "scheduler", scheduler)
+    if not isinstance(inner, LRScheduler):
+        _check.refuse("Monitor.scheduler", "a torch LRScheduler or None", scheduler, TypeError)
+    yield inner
+    for part in getattr(inner, "_schedulers", ()):
+        yield from _parts(part)
 
 
 def _is_far(loss: Tensor) -> bool:

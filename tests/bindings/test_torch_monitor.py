@@ -3,14 +3,18 @@
 import copy
 import doctest
 import math
+import warnings
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler as peer
+from torch.optim.swa_utils import SWALR
 
 import lrcore as lr
 from lrcore.bindings.torch import Monitor, Scheduler, monitor as module
 from lrcore.bindings.torch.monitor import TrainingFailedError
+from lrcore.monitor import diagnose
 
 LN2 = math.log(2.0)
 
@@ -276,17 +280,93 @@ def test_a_scheduler_of_ours_goes_on_at_a_lower_scale():
     assert rates == pytest.approx(wanted, rel=1e-12)
 
 
-def test_a_scheduler_of_torch_is_told():
+KINDS = {
+    "LambdaLR": lambda opt: peer.LambdaLR(opt, lambda step: 1 / (1 + step)),
+    "MultiplicativeLR": lambda opt: peer.MultiplicativeLR(opt, lambda _: 0.9),
+    "StepLR": lambda opt: peer.StepLR(opt, 4),
+    "LinearLR": lambda opt: peer.LinearLR(opt, 0.1, 1.0, 12),
+    "PolynomialLR": lambda opt: peer.PolynomialLR(opt, 20),
+    "CosineAnnealingLR": lambda opt: peer.CosineAnnealingLR(opt, 11),
+    "CosineAnnealingWarmRestarts": lambda opt: peer.CosineAnnealingWarmRestarts(opt, 5),
+    "CyclicLR": lambda opt: peer.CyclicLR(opt, 0.01, 0.1, step_size_up=3, cycle_momentum=False),
+    "OneCycleLR": lambda opt: peer.OneCycleLR(opt, 0.1, total_steps=20, cycle_momentum=False),
+    "ReduceLROnPlateau": lambda opt: peer.ReduceLROnPlateau(opt, patience=1, min_lr=1e-3, eps=0.0),
+    "SWALR": lambda opt: SWALR(opt, 0.05, anneal_epochs=12),
+    "ChainedScheduler": lambda opt: peer.ChainedScheduler([peer.LinearLR(opt, 0.1, 1.0, 10), peer.StepLR(opt, 3)]),
+    "SequentialLR": lambda opt: peer.SequentialLR(
+        opt, [peer.LinearLR(opt, 0.1, 1.0, 9), peer.CosineAnnealingLR(opt, 10)], [9]
+    ),
+    "SequentialLR of LambdaLRs": lambda opt: peer.SequentialLR(
+        opt, [peer.LambdaLR(opt, lambda step: step + 1), peer.LambdaLR(opt, lambda step: 0.9**step)], [9]
+    ),
+}
+
+
+def scheduled(make, **options):
+    """The rates of a dead net, whose alarm is that of update 7: the next would come 8 updates later."""
     net = dead_net()
-    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = make(optimizer)
     rates = []
-    with Monitor(net, optimizer, on_failure="restore_and_lower", scheduler=scheduler) as monitor:
-        for _ in range(10):
+    with Monitor(net, optimizer, scheduler=scheduler, **options) as monitor:
+        for _ in range(15):
+            monitor.observe(update(net, optimizer))
+            scheduler.step(*[1.0] * isinstance(scheduler, peer.ReduceLROnPlateau))
+            rates.append(optimizer.param_groups[0]["lr"])
+    assert [found.step for found in monitor.alarms] == [7]
+    return rates
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scheduler_goes_on_lower_by_the_factor(kind):
+    """Beside the same one that nobody lowers, of which it is a hundredth from the alarm on."""
+    wanted = [rate * (0.01 if step >= 7 else 1.0) for step, rate in enumerate(scheduled(KINDS[kind]))]
+    assert scheduled(KINDS[kind], on_failure="restore_and_lower") == pytest.approx(wanted, rel=1e-13)
+
+
+@pytest.mark.parametrize(("is_given", "is_warned"), [(True, False), (False, True)])
+def test_a_rate_that_comes_back_is_warned_of_once(is_given, is_warned):
+    net = dead_net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = peer.LambdaLR(optimizer, lambda _: 1.0)
+    given = {"scheduler": scheduler} if is_given else {}
+    with (
+        warnings.catch_warnings(record=True) as heard,
+        Monitor(net, optimizer, on_failure="restore_and_lower", **given) as monitor,
+    ):
+        warnings.simplefilter("always")
+        for _ in range(14):
             monitor.observe(update(net, optimizer))
             scheduler.step()
-            rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([(0.01 if step >= 7 else 1) / (2 + step) for step in range(10)], rel=1e-12)
+    words = "Monitor has lowered the learning rate to 0.001, and something has set it to 0.1 again: give your scheduler"
+    assert [words in str(one.message) for one in heard] == [True] * is_warned
+
+
+def test_a_scheduler_of_ours_that_is_given_is_lowered_once():
+    net = dead_net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = Scheduler(optimizer, lr.Constant(0.5))
+    with Monitor(net, optimizer, on_failure="restore_and_lower", scheduler=scheduler) as monitor:
+        for _ in range(12):
+            monitor.observe(update(net, optimizer))
+            scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.005, rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["1", None, torch.ones(2), [1.0, 2.0]])
+def test_a_loss_that_is_no_number_is_refused_by_name(loss):
+    net = small_net()
+    with (
+        Monitor(net, torch.optim.SGD(net.parameters(), lr=0.1)) as monitor,
+        pytest.raises(TypeError, match=r"Monitor\.observe\.loss: expected a number"),
+    ):
+        monitor.observe(loss)
+
+
+@pytest.mark.parametrize("losses", [torch.ones(3, requires_grad=True), torch.ones(3, dtype=torch.bfloat16)])
+def test_tensors_that_numpy_cannot_read_are_refused_by_name(losses):
+    with pytest.raises(TypeError, match=r"diagnose\.losses: expected real numbers that numpy can read"):
+        diagnose(losses)
 
 
 def test_a_rate_that_is_a_tensor_is_filled():
@@ -399,6 +479,7 @@ def test_hooks_are_gone_after_an_exception():
         ({"optimizer": 1}, TypeError, "Monitor.optimizer: expected a torch Optimizer, got 1"),
         ({"loss_fn": nn.functional.cross_entropy}, TypeError, "Monitor.loss_fn: expected a torch Module or None"),
         ({"on_failure": "restart"}, ValueError, "Monitor.on_failure: expected 'stop', 'restore_and_lower', a function"),
+        ({"scheduler": nn.ReLU()}, TypeError, "Monitor.scheduler: expected a torch LRScheduler or None, got ReLU"),
         ({"max_restores": -1}, ValueError, "Monitor.max_restores: expected a number of restores, an int >= 0"),
         ({"classes": 1}, ValueError, "Monitor.classes: expected a number of classes, an int >= 2"),
     ],
