@@ -160,6 +160,11 @@ def array(where: str, given: object, kinds: str, what: str) -> NDArray[Any]:
         made = np.asarray(given)
     except ValueError:  # rows of different lengths
         refuse(where, f"an array of {what}", given)
+    except (TypeError, RuntimeError):
+        if not hasattr(given, "detach"):
+            raise
+        # A tensor of torch that needs its gradient, is elsewhere than on the CPU, or of a dtype that numpy has not.
+        refuse(where, f"{what} that numpy can read, as of tensor.detach().cpu().float()", given, TypeError)
     if made.size == 0 and isinstance(given, (list, tuple)):
         made = made.astype(np.int64)
     if made.dtype.kind not in kinds:
