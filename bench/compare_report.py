@@ -142,8 +142,6 @@ def _restarts(found: Table) -> Iterator[str]:
         "From the epoch before a restart to the first one after it, the mean of all restarts of a run; the mean\n"
         "change of the other epochs since the first restart; and the excess of one over the other, paired by seeds.\n"
         "A metric falls or rises where change and excess both have intervals of that sign; the share is of restarts.\n"
-        f"At {SAME:g} the nets still learn when it restarts, above all at the first one, and a higher rate is faster;\n"
-        "at the finder's rate they have learnt, and a restart tends to be a step back.\n"
     )
     yield from _head("setting", "metric", "change [95 %]", "other epochs", "excess [95 %]", "at each", "fell", "says")
     for row in rows:

@@ -238,6 +238,7 @@ def compared(part: str, pair: Pair, model: str, optimizer: str, ours: Trace, pee
     other_loss = first_difference(ours.losses, peer.losses)
     # The rate of update k changes the weights after it, and the loss of the update that follows.
     is_parity = other_loss is None or (other_rate is not None and other_loss > other_rate)
+    is_parity &= other_weights is None or (other_rate is not None and other_weights >= other_rate)
     is_near = distance <= NEAR and (other_rate is None or not pair.is_closed_form)
     figures = {
         "schedule": pair.name,

@@ -1,11 +1,13 @@
 """The same lines under pytest-benchmark: ours and the peer of a line are one group, with the ratio beside the times.
 
 `python -m pytest bench` shows small sizes; `--benchmark-save` and `--benchmark-compare` do what they always do, and
-`make bench-compare BASE=main~1 K=Cosine` does both for two commits. The verdicts are those of `python -m bench`:
-nothing here fails because of a time. Keras' backends need a process each, and are not here.
+`make bench-compare BASE=main~1 K=Cosine` does both for two commits. The verdicts, and the large sizes, are those of
+`python -m bench`, which times ours and the peer in turns: nothing here fails because of a time. What needs processes of
+its own (memory, import, the command, Keras' backends) or a disk is not here.
 """
 
 import importlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,9 +45,10 @@ def _lines(name: str) -> list[Line]:
 def _sides() -> Iterator[Any]:
     for name in MODULES:
         for at, line in enumerate(_lines(name)):
+            marks = [pytest.mark.benchmark(timer=time.perf_counter)] if line.by_wall_clock else []
             for side in ("ours", "peer"):
                 if getattr(line, side):
-                    yield pytest.param(name, at, side, id=f"{line.name}, {side}")
+                    yield pytest.param(name, at, side, id=f"{line.name}, {side}", marks=marks)
 
 
 @pytest.mark.parametrize(("name", "at", "side"), _sides())

@@ -86,7 +86,11 @@ class DeviceSchedule:
 
     @torch.no_grad()
     def advance(self) -> None:
-        """Goes on to the next update; to be called once after each update, or captured with it."""
+        """Goes on to the next update; to be called once after each update, or captured with it.
+
+        That is three small kernels. `torch.compile(rates.advance, fullgraph=True)`, called once before it is captured,
+        makes one of them.
+        """
         self._count += 1
         self._look_up()
 
