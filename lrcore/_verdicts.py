@@ -131,8 +131,11 @@ class Spikes:
         usual, newest = losses[: -self._lengths.spike], losses[-self._lengths.spike :]
         if len(usual) < self._lengths.before_spike:
             return
-        level, before = median(newest), median(usual)
-        noise = BEYOND_NOISE * (max(usual) - before)
+        level, highest = median(newest), max(usual)
+        if level <= highest:
+            return
+        before = median(usual)
+        noise = BEYOND_NOISE * (highest - before)
         if level - before > max((SPIKE - 1.0) * abs(before), SPIKE_SHARE * abs(first), noise):
             self.level_before = before
 

@@ -277,9 +277,10 @@ class Monitor:
     def _alarming(self, at: int) -> str | None:
         """The first alarm that this update gives, apart from a loss that is not finite."""
         lengths = self._lengths
-        last = self._losses.last(lengths.explosion)
-        if self._above >= lengths.explosion and tests.does_not_fall(last.tolist(), self._first):
-            return "exploding"
+        if self._above >= lengths.explosion:
+            last = self._losses.last(lengths.explosion).tolist()
+            if tests.does_not_fall(last, self._first):
+                return "exploding"
         if self._dead >= lengths.dead:
             return "dead_network"
         if at % self._every == 0 and self._is_stuck():
