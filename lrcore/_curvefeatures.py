@@ -22,9 +22,14 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 STOP_FACTOR = 4.0
+RECENT = 5  # losses whose median is judged: of small batches a single one says nothing
+DEVIATIONS = 8.0  # of the first losses from their median, on average: closer to it, a loss is one of them
 LEAST_HEAD = 3
 MARGIN = 0.1  # of the drop: by so much a loss above the minimum has risen
 SIGMAS = 3.0  # of the smoothed curve's noise, if that is more
+# Of pure noise the smoothed minimum lies below the median of the first losses by more than so many sigma in one run of
+# ten.
+NOTHING = 1.5
 RESOLUTION = 2.0**-22  # of the largest loss: less is the rounding of float32
 WIDTH = 2.0  # of the Gaussian that verdicts look through
 
@@ -45,7 +50,7 @@ class Member(NamedTuple):
 # Chosen by `python -m bench.finder_regret --choose`, of all marks, widths, lags and factors of an eighth of a decade.
 COMMITTEE = (
     Member("rise", 2.0, 5, 0.42),
-    Member("min-rise", 2.0, 1, 0.32),
+    Member("min-rise", 2.0, 4, 0.42),
     Member("drop80-rise", 2.0, 2, 0.42),
 )
 MARKS = ("min", "rise", "steep", "drop10", "drop50", "drop80")
@@ -123,23 +128,37 @@ def middle(rows: Floats, counts: Places | None = None) -> Floats:
     return np.take_along_axis(some, np.maximum(counts[:, None] - 1, 0) // 2, axis=1)[:, 0]
 
 
-def limit(initial: Floats, best: Floats, factor: float) -> Floats:
-    """What a loss may not exceed; infinite as long as there is nothing to measure it by."""
+def limit(first: Floats, best: Floats, factor: float) -> Floats:
+    """What the level of a run may not exceed, of its first losses (runs, some) and the least one before each place
+    (runs, places); infinite as long as there is nothing to measure it by.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
+        initial = middle(first)[:, None]
+        noise = np.abs(first - initial).mean(axis=1, keepdims=True)
         size = np.maximum(np.abs(initial), initial - best)
-        return np.where(size > 0.0, initial + (factor - 1.0) * size, np.inf)
+        above = np.maximum((factor - 1.0) * size, DEVIATIONS * noise)
+        return np.where(size > 0.0, initial + above, np.inf)
 
 
 def limits(losses: Floats, steps: int, factor: float) -> Floats:
-    """The limit of each loss, from those before it."""
-    n, first = losses.shape[1], head(steps)
+    """The limit at each place, from the losses before it."""
+    n, first = losses.shape[1], max(head(steps), RECENT)
     allowed = np.full(losses.shape, np.inf)
     best = np.fmin.accumulate(losses, axis=1)
-    for seen in range(LEAST_HEAD, min(n, first)):
-        allowed[:, seen] = limit(middle(losses[:, :seen]), best[:, seen - 1], factor)
+    for seen in range(RECENT, min(n, first)):
+        allowed[:, seen : seen + 1] = limit(losses[:, :seen], best[:, seen - 1 : seen], factor)
     if n > first:
-        allowed[:, first:] = limit(middle(losses[:, :first])[:, None], best[:, first - 1 : -1], factor)
+        allowed[:, first:] = limit(losses[:, :first], best[:, first - 1 : -1], factor)
     return allowed
+
+
+def levels(losses: Floats) -> Floats:
+    """The median of the last losses at each place; minus infinity where there are not enough of them."""
+    found = np.full(losses.shape, -np.inf)
+    if losses.shape[1] >= RECENT:
+        windows = np.lib.stride_tricks.sliding_window_view(losses, RECENT, axis=1)
+        found[:, RECENT - 1 :] = np.sort(windows, axis=2)[:, :, RECENT // 2]
+    return found
 
 
 class Curves(NamedTuple):
@@ -169,14 +188,15 @@ def curves_of(runs: Runs) -> Curves:
     lrs, losses, lengths = runs
     places = np.arange(losses.shape[1])
     allowed = limits(losses, len(lrs), STOP_FACTOR)
-    broken = (places < lengths[:, None]) & ~(np.isfinite(losses) & (losses <= allowed))
+    broken = (places < lengths[:, None]) & ~(np.isfinite(losses) & (levels(losses) <= allowed))
     diverged = np.logical_or.reduce(broken, axis=1)
     last = np.where(diverged, broken.argmax(axis=1), lengths - 1)
     at = np.arange(len(losses)), np.maximum(last, 0)
-    # What breaks the limit counts as a loss at the limit, and so does what is no number.
-    final = np.where(diverged, np.minimum(allowed[at], np.finfo(np.float64).max), losses[at])
+    # A loss above the limit counts as one at the limit, and so does the last one of a run that has diverged.
+    top = np.where(diverged, np.minimum(allowed[at], np.finfo(np.float64).max), np.inf)
+    final = np.where(diverged, top, losses[at])
     final[lengths == 0] = 0.0
-    cut = np.where(places < last[:, None], losses, final[:, None])
+    cut = np.where(places < last[:, None], np.minimum(losses, top[:, None]), final[:, None])
     units = np.frexp(np.abs(cut).max(axis=1))[1].astype(np.int64)
     cut = np.ldexp(cut, -units[:, None])  # so that no sum overflows
     some = np.clip(last + ~diverged, 1, head(len(lrs)))
@@ -189,10 +209,14 @@ def _noise(values: Floats, ends: Places) -> Floats:
     """The standard deviation of single losses, from the differences of neighbours while nothing is learned yet."""
     early = max(5, values.shape[1] // 4)
     changes = np.diff(values[:, : early + 1], axis=1)
-    some = np.clip(ends, 0, early)
+    counted = np.arange(changes.shape[1]) < np.clip(ends, 0, early)[:, None]
+    some = counted.sum(axis=1)
     centre = middle(changes, some)[:, None]
-    spread = middle(np.abs(changes - np.where(np.isfinite(centre), centre, 0.0)), some)
-    return np.maximum(np.where(some > 0, spread, 0.0) * (1.4826 / math.sqrt(2.0)), RESOLUTION)
+    away = np.abs(changes - np.where(np.isfinite(centre), centre, 0.0))
+    # Of the distances the mean, not their median, which makes little of the few large losses of small batches.
+    spread = (away * counted).sum(axis=1) / np.maximum(some, 1)
+    sigma: Floats = np.maximum(spread * (math.sqrt(math.pi / 2.0) / math.sqrt(2.0)), RESOLUTION)
+    return sigma
 
 
 # ---- Smoothing ----
@@ -264,8 +288,11 @@ def marks(curves: Curves, width: float = WIDTH) -> Marks:
     least = np.where(inside, values, np.inf).argmin(axis=1)
     low = values[np.arange(len(values)), least]
     drop = curves.initial - low
-    margin = np.maximum(MARGIN * drop, SIGMAS * noise * curves.sigma)
-    above = inside & (places > least[:, None]) & (values > (low + margin)[:, None])
+    margin = SIGMAS * noise * curves.sigma
+    # The least of a curve that only varies lies by chance below it, and says nothing of where it rises.
+    learned = drop > NOTHING * curves.sigma
+    risen = np.where(learned, low + np.maximum(MARGIN * drop, margin), curves.initial + margin)
+    above = inside & (places > least[:, None]) & (values > risen[:, None])
     rose = np.logical_or.reduce(above, axis=1)
     rise = np.where(rose, above.argmax(axis=1), ends)
 

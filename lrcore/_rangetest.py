@@ -109,14 +109,15 @@ class RangeTest:
 class Watch:
     """When to stop a range test: fed with losses, a run each.
 
-    A run stops at the first loss that is no finite number, or that has
+    A run stops at the first loss that is no finite number, or where the median of the last five losses has
 
-    `loss > initial + (stop_factor - 1) * max(|initial|, initial - best)`
+    `median > initial + max((stop_factor - 1) * max(|initial|, initial - best), 8 * noise)`
 
-    where `initial` is the median of the losses before it, of the first tenth of the test at most, and `best` the least
-    of those before it. For positive losses that is `loss > stop_factor * initial`. There are three losses at least
-    before one is judged, and none is as long as all were exactly 0: a single loss of 0 stops nothing, and neither do
-    negative ones.
+    where `initial` is the median of the losses before this one, of the first tenth of the test at most, `noise` their
+    mean distance from it, and `best` the least of all before. For positive losses that is `median > stop_factor *
+    initial`, or higher where single losses already differ by such factors, as those of small batches do. There are five
+    losses at least before one is judged, and none is as long as all were exactly 0: a single loss of 0 stops nothing,
+    and neither do negative ones.
 
     Args:
         steps: updates of the whole test.
@@ -128,8 +129,8 @@ class Watch:
 
     Example:
         >>> watch = RangeTest(steps=20).watch()
-        >>> [watch.observe(loss) for loss in (2.0, 2.1, 1.9, 0.0, -1.0, 10.9, 11.1)]
-        [False, False, False, False, False, False, True]
+        >>> [watch.observe(loss) for loss in (2.0, 2.1, 1.9, 2.0, 2.0, 8.1, 8.2, 0.0, 8.3)]
+        [False, False, False, False, False, False, False, False, True]
         >>> watch = RangeTest().watch(runs=2)
         >>> watch.observe([2.0, float("nan")]), watch.running.tolist()
         (False, [True, False])
@@ -138,12 +139,11 @@ class Watch:
     """
 
     def __init__(self, steps: int, stop_factor: float | None = STOP_FACTOR, runs: int = 1) -> None:
-        self._head = curve.head(_steps("Watch.steps", steps))
+        self._head = max(curve.head(_steps("Watch.steps", steps)), curve.RECENT)
         self._factor = _stop_factor("Watch.stop_factor", stop_factor)
         self._columns: list[Floats] = []
         self.running = np.ones(whole(1, what="a number of runs")("Watch.runs", runs), np.bool_)
         self._best = np.full(self.running.shape, np.inf)
-        self._initial = self._best
 
     def observe(self, losses: ArrayLike) -> bool:
         """Takes the next loss of each run.
@@ -167,11 +167,12 @@ class Watch:
             raise ValueError(f"Watch.observe: expected {self.running.size} losses, got shape {given.shape}")
         latest = np.where(self.running, given, np.nan)
         seen = len(self._columns)
-        if curve.LEAST_HEAD <= seen <= self._head:
-            self._initial = curve.middle(np.stack(self._columns, axis=1))
         self.running &= np.isfinite(latest)
-        if seen >= curve.LEAST_HEAD and self._factor < math.inf:
-            self.running &= ~(latest > curve.limit(self._initial, self._best, self._factor))
+        if seen >= curve.RECENT and self._factor < math.inf:
+            first = np.stack(self._columns[: self._head], axis=1)
+            recent = np.stack([*self._columns[1 - curve.RECENT :], latest], axis=1)
+            allowed = curve.limit(first, self._best[:, None], self._factor)[:, 0]
+            self.running &= ~(curve.levels(recent)[:, -1] > allowed)
         self._best = np.fmin(self._best, latest)
         self._columns.append(latest)
         return not self.running.any()

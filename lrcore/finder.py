@@ -67,8 +67,7 @@ ADVICE: dict[Verdict, str] = {
     "diverged_at_start": "The loss broke off in the first tenth of the test: lower start_lr, and look whether the very"
     " first loss is a number. lr is a tenth of the largest rate that did no harm.",
     "no_learning_seen": "The loss did not fall by more than its noise: raise end_lr if it did not rise either, take"
-    " more steps, larger batches or more runs. lr is half of the largest rate that did no harm, or a tenth if none did"
-    " any.",
+    " more steps, larger batches or more runs. lr is a tenth of the largest rate that did no harm.",
     "too_noisy": "The loss fell by hardly more than its noise, or the runs disagree by more than a factor of ten: take"
     " larger batches or more runs.",
     "plateau_start": "The loss lay on a plateau and fell only shortly before it rose: a range test says little here."
@@ -79,9 +78,8 @@ ADVICE: dict[Verdict, str] = {
 UNHEARD: tuple[Verdict, ...] = ("diverged_at_start", "no_learning_seen")  # of runs whose curves have no marks
 TOO_WIDE = 10.0  # of the quartiles' ratio
 PLATEAU = math.log(10.0)  # from a tenth of the drop to the rise: closer together, it is the edge of a plateau
-# Of pure noise the smoothed minimum lies below the median of the first losses by more than so many sigma in one run of
-# ten, and in one of a hundred.
-NOTHING, NOISE = 1.5, 2.4
+CAUTION = math.log(10.0)  # below the largest rate that did no harm, where nothing better is known
+NOISE = 2.4  # sigma: as `_curvefeatures.NOTHING`, in one run of a hundred
 RULES = ("committee", *curve.FEATURES, *PUBLISHED)
 PROBES = (0.1, 0.32, 1.0, 3.2, 10.0)
 # In 50 steps a loss may still rest on its first plateau, and rates that are too large still look good; of as many steps
@@ -114,7 +112,7 @@ class Suggestion:
         >>> print(suggest(test.lrs, [2.0] * 51))
         lr = 1 (no_learning_seen), stable up to 10; 1 run
         The loss did not fall by more than its noise: raise end_lr if it did not rise either, take more steps, larger
-        batches or more runs. lr is half of the largest rate that did no harm, or a tenth if none did any.
+        batches or more runs. lr is a tenth of the largest rate that did no harm.
     """
 
     lr: float
@@ -243,7 +241,7 @@ def suggest(lrs: ArrayLike, losses: ArrayLike | Sequence[ArrayLike], *, rule: st
         np.median(curve.votes(curves, found=found), axis=1) if rule == "committee" else _said(rule, runs, curves, found)
     )
     heard = ~np.isin(verdicts, UNHEARD) & np.isfinite(said)
-    each = np.where(heard, np.minimum(said, stable), stable + _caution(verdicts, found.rose | curves.diverged))
+    each = np.where(heard, np.minimum(said, stable), stable - CAUTION)
     verdict = _most(verdicts)
     # Where most runs have learned, a guess for one that has not says nothing.
     counted = each[heard] if verdict not in UNHEARD and heard.any() else each
@@ -260,22 +258,12 @@ def _verdicts(curves: Curves, found: Marks, head: int) -> list[Verdict]:
     fast = curves.logs[found.rise] - curves.logs[found.drop10] < PLATEAU
     conditions: dict[Verdict, Any] = {
         "diverged_at_start": curves.diverged & (curves.ends + 1 < head),
-        "no_learning_seen": (found.drop <= NOTHING * curves.sigma) | (curves.ends < 0),
+        "no_learning_seen": (found.drop <= curve.NOTHING * curves.sigma) | (curves.ends < 0),
         "too_noisy": found.drop <= NOISE * curves.sigma,
         "plateau_start": found.rose & fast,
         "no_divergence_seen": ~found.rose,
     }
     return np.select(list(conditions.values()), list(conditions), "ok").tolist()  # type: ignore[no-any-return]
-
-
-def _caution(verdicts: list[Verdict], harmed: NDArray[np.bool_]) -> Floats:
-    """The logarithm of how far below the largest rate that did no harm a guess is made.
-
-    Half of the rate at which gradient descent diverges is the best one on a quadratic; where no harm is seen, or
-    nothing else, there is nothing to halve.
-    """
-    learning = np.array([verdict != "diverged_at_start" for verdict in verdicts])
-    return np.where(harmed & learning, -math.log(2.0), -math.log(10.0))
 
 
 def _most(verdicts: list[Verdict]) -> Verdict:
@@ -304,7 +292,7 @@ def range_test(where: str, test: RangeTest | None) -> RangeTest:
     """The test that is given, or by default one from 1e-6 to 10 in 200 updates.
 
     That is twice as slow a rise as the usual 1e-7 to 10 in 100, since a test sees little of a loss that falls late: the
-    regret of eight restarts is 0.08 with it and 0.12 without (`python -m bench.finder_regret`).
+    regret of eight restarts is 0.08 with it and 0.13 without (`python -m bench.finder_regret`).
 
     Example:
         >>> range_test("find_lr.test", None)

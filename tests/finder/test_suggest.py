@@ -192,16 +192,18 @@ def marks_by_loops(lrs, run, width):
     """Of one run that neither ends early nor has numbers that are none."""
     initial = sorted(run[:10])[4]
     ended = None
-    for at in range(3, len(run)):
-        start = sorted(run[: min(at, 10)])[(min(at, 10) - 1) // 2]
-        most = start + 3 * max(abs(start), start - min(run[:at]))
-        if run[at] > most:
-            ended, run = at, [*run[:at], *[most] * (len(run) - at)]
+    for at in range(5, len(run)):
+        first = run[: min(at, 10)]
+        start = sorted(first)[(len(first) - 1) // 2]
+        noise = math.fsum(abs(one - start) for one in first) / len(first)
+        most = start + max(3 * max(abs(start), start - min(run[:at])), 8 * noise)
+        if sorted(run[at - 4 : at + 1])[2] > most:
+            ended, run = at, [*(min(one, most) for one in run[:at]), *[most] * (len(run) - at)]
             break
     values = run[1:]
     changes = [after - before for before, after in pairwise(values[:26])]
     centre = sorted(changes)[12]
-    sigma = 1.4826 / math.sqrt(2) * sorted(abs(one - centre) for one in changes)[12]
+    sigma = math.sqrt(math.pi / 2) / math.sqrt(2) * math.fsum(abs(one - centre) for one in changes) / len(changes)
     smooth = smooth_by_loops(values, width)
     end = len(values) - 1 if ended is None else ended - 1
     least = min(range(end + 1), key=lambda at: smooth[at])
@@ -209,7 +211,8 @@ def marks_by_loops(lrs, run, width):
     radius = math.ceil(3 * width)
     bell = [math.exp(-0.5 * (away / width) ** 2) for away in range(-radius, radius + 1)]
     noise = sigma * math.sqrt(math.fsum(one**2 for one in bell)) / math.fsum(bell)
-    risen = [at for at in range(least + 1, end + 1) if smooth[at] > smooth[least] + max(0.1 * drop, 3 * noise)]
+    level = smooth[least] + max(0.1 * drop, 3 * noise) if drop > 1.5 * sigma else initial + 3 * noise
+    risen = [at for at in range(least + 1, end + 1) if smooth[at] > level]
     places = {"min": least, "rise": risen[0] if risen else end}
     for share in (10, 50, 80):
         fallen = [at for at in range(end + 1) if smooth[at] <= initial - share / 100 * drop]
@@ -270,7 +273,7 @@ KNOWN = {
         shape(lambda lrs: 2.3 - 1.0 / (1.0 + 0.1 / lrs) + (lrs / 2) ** 4, noise=0.5, runs=20),
         np.concatenate([bowl(best=1e-4, runs=4), bowl(best=1.0, runs=4)]),
     ],
-    "diverged_at_start": [[NAN], [INF] * 101, [2.3, 2.4, NAN], [2.3, 9.0, 1e3, 1e6, 1e12], [-1.0, -2.0, INF]],
+    "diverged_at_start": [[NAN], [INF] * 101, [2.3, 2.4, NAN], [2.3, 9.0, 1e3, 1e6, 1e12, INF], [-1.0, -2.0, INF]],
 }
 
 
