@@ -263,8 +263,9 @@ class Looped:
             with torch.no_grad():
                 total += self._votes.mean(lambda: self._forward(batch, []))  # noqa: B023
         for module in self._task.model.modules():
-            if hasattr(module, "reshard"):  # of `fully_shard`, which waits for a backward pass to do so
-                module.reshard()
+            reshard = getattr(module, "reshard", None)  # of `fully_shard`, which waits for a backward pass to do so
+            if callable(reshard):
+                reshard()
         return total / self._task.accumulate
 
 
