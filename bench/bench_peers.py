@@ -204,11 +204,18 @@ class Gathered:
         return self._tensor.numpy()[at]
 
 
+def environment(_part: str) -> dict[str, str]:
+    """Of the process that measures a part: a `tf.function` wants Keras on TensorFlow."""
+    return {"KERAS_BACKEND": "tensorflow"}
+
+
 def by_keras(case: Case, size: int) -> Callable[[], Any]:
     """In float64, as the initial rate is. The steps are an argument: a constant would be folded with all behind it."""
     import keras
     import tensorflow as tf
 
+    if keras.config.backend() != "tensorflow":
+        raise ImportError(f"wants Keras on TensorFlow, got it on {keras.config.backend()}")
     assert callable(case.keras)
     compiled = tf.function(case.keras(keras.optimizers.schedules))
     steps = tf.range(size, dtype=tf.float64)

@@ -30,7 +30,7 @@ def measured(
 
     The weights are those at first; a group that has none yet, or does not move, gets 1. Equal shares would starve a
     layer that begins small. `python -m bench.finder_groups`, as the sum of six held-out losses of small nets: at the
-    rate that is found 0.87 for even rates and 0.80 for these; at the best of six rates 0.75 for even ones, 0.79 for
+    rate that is found 0.86 for even rates and 0.82 for these; at the best of six rates 0.75 for even ones, 0.79 for
     these and 0.59 for the best of 25 ratios. So they make up for what the one rate misses, and are not the best ones.
 
     Args:

@@ -42,7 +42,10 @@ MODULES = (
 )
 LINES = [line for module in MODULES for line in module.lines(quick=True)]
 AGAIN = ("50 M", "constant rate", "update in optax, jitted: a closed form")  # what takes long to compile once more
-COMPARED = [line for line in LINES if "lacks" not in line.about and not any(word in line.name for word in AGAIN)]
+KERAS = ", against Keras"  # on TensorFlow, for which it takes a process of its own
+COMPARED = [
+    line for line in LINES if "lacks" not in line.about and not any(word in line.name for word in (*AGAIN, KERAS))
+]
 
 CONTRACT = {
     "Cosine": 4,
@@ -107,6 +110,15 @@ def test_what_is_compared_agrees(line):
         check(line)
     except ImportError as missing:
         pytest.skip(str(missing))
+
+
+def test_what_is_compared_with_keras_agrees():
+    """At both lengths; before a line is timed its results are compared."""
+    rows = list(streamed("bench_peers", "tensorflow", True, bench_peers.environment("tensorflow")))
+    lacking = {row["line"] for row in rows if row["ours"] is None}
+    assert len(rows) == 2 * 8
+    assert {row["line"].partition(",")[0] for row in rows if row["line"] in lacking} == {"warmup_cosine", "one_cycle"}
+    assert [row["note"] for row in rows if row["note"].startswith("wrong")] == []
 
 
 def test_every_schedule_meets_every_peer_at_every_length():
