@@ -57,7 +57,9 @@ def measured(commit: str, lines: Path, options: list[str]) -> None:
     From a folder without a package `lrcore`: the current one is first on Python's path.
     """
     site = built(commit)
-    environment = {**os.environ, **ALONE, "PYTHONPATH": str(site)}
+    # Without what says that this is itself a test, beside others, where pytest-benchmark measures nothing.
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {**outer, **ALONE, "PYTHONPATH": str(site)}
     found = subprocess.run(
         [sys.executable, "-c", WHERE], cwd=lines, env=environment, stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()

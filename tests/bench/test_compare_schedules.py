@@ -189,7 +189,8 @@ def test_a_quick_run_writes_its_results(monkeypatch, tmp_path, capsys):
             by_hand = [FORMULAS["cyclic polynomial"](peak, epoch) for epoch in range(12)]
             np.testing.assert_allclose(used, by_hand, rtol=np.finfo(np.float32).eps)
     assert {row["says"] for row in found["restarts"]} <= {"falls", "rises", "unclear"}
-    assert all(row["largest_difference"] < np.finfo(np.float32).eps for row in found["held"])
+    # Where the rate is multiplied epoch by epoch, each of five products and the first rate are rounded to float32.
+    assert all(row["largest_difference"] <= 6 * np.finfo(np.float32).eps / 2 for row in found["held"])
     written = (tmp_path / "compare_schedules.md").read_text()
     pictures = sorted(path.name for path in tmp_path.glob("*.png"))
     assert len(pictures) == 6

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import warnings
 
-os.environ |= {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1"}
-warnings.simplefilter("ignore")  # theirs
+if __name__ == "__main__":  # not where doctests are looked for, in a process with other tests
+    os.environ |= {"MPLBACKEND": "Agg", "TQDM_DISABLE": "1"}
+    warnings.simplefilter("ignore")  # theirs
 
-import torch  # noqa: E402
+import torch
 
 STEPS = 100
 FAILURES = (IndexError, RuntimeError, ValueError)  # where there are too few losses
