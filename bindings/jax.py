@@ -24,6 +24,7 @@ from lrcore.finder import (
     probe_watch,
     range_test,
     suggest,
+    updates_of,
 )
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,7 @@ def find_lr(
     _check_loss(loss, params, kept[0])
     _check_state(optimizer, params)
     wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
-    total = runs * test.steps + _check.flag("find_lr.refine", refine) * PROBE_STEPS * PROBE_RUNS * 5
+    total = updates_of(test, runs, _check.flag("find_lr.refine", refine))
     with _progress.progress(wanted, total, "find_lr", "updates") as tick:
         trial = _Trial(params, loss, optimizer, kept, reinit, opt_state, _seed("find_lr.seed", seed), tick)
         losses = trial.run(np.repeat(test.lrs[:, None], runs, axis=1), test.watch(runs), np.arange(runs), True)

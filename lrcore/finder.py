@@ -55,6 +55,7 @@ __all__ = [
     "published",
     "range_test",
     "suggest",
+    "updates_of",
 ]
 
 Floats = NDArray[np.float64]
@@ -303,6 +304,19 @@ def range_test(where: str, test: RangeTest | None) -> RangeTest:
     if not isinstance(test, RangeTest):
         _check.refuse(where, "a lrcore.finder.RangeTest", test, TypeError)
     return test
+
+
+def updates_of(test: RangeTest, runs: int, refine: bool) -> int:
+    """How many updates `find_lr` makes at most.
+
+    Example:
+        >>> updates_of(RangeTest(steps=100), 8, refine=False), updates_of(RangeTest(steps=100), 8, refine=True)
+        (800, 2300)
+    """
+    return runs * test.steps + refine * len(PROBES) * PROBE_RUNS * PROBE_STEPS
+
+
+# ---- Short runs at a few rates ----
 
 
 def probe_lrs(lr: float) -> Floats:

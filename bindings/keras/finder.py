@@ -29,6 +29,7 @@ from lrcore.finder import (
     probe_watch,
     range_test,
     suggest,
+    updates_of,
 )
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def find_lr(
         data, targets = data
     given = {"x": data, "y": targets, "batch_size": batch_size, "verbose": 0, **fit}
     wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
-    total = runs * test.steps + refine * PROBE_STEPS * PROBE_RUNS * 5
+    total = updates_of(test, runs, refine)
     with (
         _progress.progress(wanted, total, "find_lr", "updates") as tick,
         trials(model, given, reinit, _seed("find_lr.seed", seed)) as trial,

@@ -33,6 +33,7 @@ from lrcore.finder import (
     probe_watch,
     range_test,
     suggest,
+    updates_of,
 )
 
 Floats = NDArray[np.float64]
@@ -170,7 +171,7 @@ def find_lr(
         device=_device(model),
     )
     votes = Votes()
-    total = (runs * test.steps) * (2 if per_group else 1) + refine * PROBE_STEPS * PROBE_RUNS * 5
+    total = updates_of(test, runs, refine) + per_group * runs * test.steps
     wanted = progress if progress is None else _check.flag("find_lr.progress", progress)
     with _progress.progress(wanted if votes.rank == 0 else False, total, "find_lr", "updates") as tick:
         search = _Search(task, test, runs, votes, tick)
