@@ -235,6 +235,17 @@ def test_marks(noise, best, width):
         assert {name: pytest.approx(values[at], rel=1e-12) for name, values in found.items()} == rates
 
 
+@pytest.mark.parametrize(("lag", "factor"), [(0, 1.0), (3, 0.5), (1000, 2.0)])
+def test_a_member_says_the_rate_some_updates_before_its_mark(lag, factor):
+    """Before the first rate there is none."""
+    runs = bowl(runs=3, noise=0.01, best=0.1)
+    curves = curve.curves_of(curve.runs_of("test", TEST.lrs, runs))
+    said = np.exp(curve.votes(curves, (curve.Member("min", 4.0, lag, factor),)))
+    places = [marks_by_loops(TEST.lrs.tolist(), run, 4.0)["min"] for run in runs.tolist()]
+    expected = [factor * TEST.lrs[max(place - lag, 0)] for place in places]
+    np.testing.assert_allclose(said[:, 0], expected, rtol=1e-12)
+
+
 def test_a_loss_belongs_to_the_rate_before_it():
     """The update with lrs[i] is seen in the loss after it."""
     run = np.full(101, 2.0)
